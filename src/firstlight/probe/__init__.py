@@ -1,0 +1,1 @@
+"""What is true of this machine's GPU stack; no judgement here."""
