@@ -53,11 +53,13 @@ class Evidence:
     """Why we believe a fault: one sentence, and the facts that it quotes as (name, value) pairs for the report.
 
     `persistence` overrides the fault's own where the facts tell more (a busy GPU whose holder is dying, say).
+    `stops` is False where CUDA works on every GPU all the same: usable, but ill.
     """
 
     sentence: str
     quotes: tuple[tuple[str, str], ...] = ()
     persistence: Persistence | None = None
+    stops: bool = True
 
 
 # Evidence: the fault is there. None: it is not. Unknown: the facts cannot tell.
@@ -69,7 +71,6 @@ class Fault:
     """A named cause. Its module's docstring is its page: You see / Why / Cure.
 
     `host_fault` is True where only another host can help: `run` then ends with 75 instead of 69.
-    `fatal` is False where CUDA works all the same (doctor: usable but ill).
     """
 
     id: str
@@ -98,7 +99,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All findings, root cause first.
+    """All findings, in the order of the catalogue: causes before what they cause.
 
     `usable` is the number of GPUs whose kernel was proven; `expected` how many were granted, Unknown when nothing tells.
     `undecided` lists faults whose evidence the facts could not settle, with the reason.
@@ -112,5 +113,6 @@ class Diagnosis:
 
     @property
     def root_cause(self) -> Finding | None:
-        """The first finding, or None when there is none."""
-        return self.findings[0] if self.findings else None
+        """The first finding that stops CUDA, else the first of the others; None when nothing is wrong."""
+        stopping = [finding for finding in self.findings if finding.evidence.stops]
+        return next(iter(stopping or self.findings), None)

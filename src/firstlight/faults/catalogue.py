@@ -1,0 +1,90 @@
+"""Every fault that firstlight knows, and which of them explains which.
+
+Ordered by layer, and within a layer causes before what they cause: the diagnosis keeps this order.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+from firstlight.faults import messages
+from firstlight.faults.cuda import cuda_error_unexplained, gpu_busy, gpu_memory_full
+from firstlight.faults.device import (
+    device_cgroup_denies,
+    device_mode_forbids,
+    gpu_node_missing,
+    gpu_node_wrong,
+    nvidiactl_missing,
+    uvm_major_stale,
+    uvm_node_missing,
+    uvm_open_fails,
+)
+from firstlight.faults.driver import compute_not_enabled, driver_not_injected, gpu_not_granted, uvm_module_absent
+from firstlight.faults.environment import address_space_limit, descriptor_limit, visible_devices_invalid
+from firstlight.faults.fault import Fault
+from firstlight.faults.framework import driver_too_old
+from firstlight.faults.hardware import fabric_failed, fabric_in_progress, gpu_lost, probe_hung
+from firstlight.faults.library import compat_library_active, driver_library_mismatch, empty_library, library_off_path, stub_libcuda
+
+CATALOGUE: tuple[Fault, ...] = (
+    gpu_lost.FAULT,
+    probe_hung.FAULT,
+    fabric_failed.FAULT,
+    fabric_in_progress.FAULT,
+    gpu_not_granted.FAULT,
+    driver_not_injected.FAULT,
+    compute_not_enabled.FAULT,
+    uvm_module_absent.FAULT,
+    nvidiactl_missing.FAULT,
+    gpu_node_missing.FAULT,
+    gpu_node_wrong.FAULT,
+    uvm_node_missing.FAULT,
+    uvm_major_stale.FAULT,
+    device_cgroup_denies.FAULT,
+    device_mode_forbids.FAULT,
+    uvm_open_fails.FAULT,
+    stub_libcuda.FAULT,
+    empty_library.FAULT,
+    library_off_path.FAULT,
+    driver_library_mismatch.FAULT,
+    compat_library_active.FAULT,
+    visible_devices_invalid.FAULT,
+    address_space_limit.FAULT,
+    descriptor_limit.FAULT,
+    gpu_busy.FAULT,
+    gpu_memory_full.FAULT,
+    cuda_error_unexplained.FAULT,
+    driver_too_old.FAULT,
+)
+
+_ALL = frozenset(fault.id for fault in CATALOGUE)
+
+# What is not worth saying once its cause is found. A CUDA error that nothing explains is one only where nothing stops CUDA.
+EXPLAINS: Mapping[str, frozenset[str]] = {
+    "gpu-not-granted": _ALL - {"gpu-not-granted"},
+    "driver-not-injected": _ALL - {"driver-not-injected", "gpu-not-granted"},
+    "compute-not-enabled": frozenset({"stub-libcuda", "empty-library", "library-off-path"}),
+    "gpu-lost": frozenset({"gpu-busy", "gpu-memory-full", "fabric-failed", "fabric-in-progress"}),
+    "uvm-module-absent": frozenset({"uvm-node-missing", "uvm-major-stale", "uvm-open-fails"}),
+    "uvm-major-stale": frozenset({"uvm-open-fails"}),
+    "address-space-limit": frozenset({"gpu-memory-full"}),
+}
+
+
+def page(fault: Fault) -> str:
+    """The fault's page, its module's docstring: You see, Why, Cure."""
+    return (sys.modules[fault.evidence.__module__].__doc__ or "").strip()
+
+
+def find(text: str) -> list[Fault]:
+    """The faults that a text means, most likely first: an id, the start of one, a CUDA code, or a pasted message."""
+    wanted = text.strip().lower()
+    exact = [fault for fault in CATALOGUE if fault.id == wanted]
+    if exact or not wanted:
+        return exact
+    starts = [fault for fault in CATALOGUE if fault.id.startswith(wanted)]
+    if starts:
+        return starts
+    by_id = {fault.id: fault for fault in CATALOGUE}
+    return [by_id[name] for name in messages.faults_of(text)]

@@ -1,0 +1,1 @@
+"""Faults of what CUDA alone can tell."""

@@ -1,0 +1,50 @@
+"""What the facts mean: every fault for which there is evidence, causes first. Pure."""
+
+from __future__ import annotations
+
+from firstlight.faults import granted
+from firstlight.faults.catalogue import CATALOGUE, EXPLAINS
+from firstlight.faults.fault import Diagnosis, Evidence, Finding, Layer
+from firstlight.probe.facts import Facts, Unknown
+
+_UNEXPLAINED = "cuda-error-unexplained"
+
+
+def diagnose(facts: Facts) -> Diagnosis:
+    """All findings, in the order of the catalogue. The same facts always give the same diagnosis.
+
+    A proof outweighs every sign of a fault: where each expected GPU computed rightly, only what is wrong all the same
+    (`Evidence.stops` is False), or what keeps the app's framework from it, is a finding.
+    """
+    proven = granted.proof_is_whole(facts)
+    findings: list[Finding] = []
+    undecided: list[tuple[str, Unknown]] = []
+    for fault in CATALOGUE:
+        verdict = fault.evidence(facts)
+        if isinstance(verdict, Unknown):
+            undecided.append((fault.id, verdict))
+        elif verdict is not None and not (proven and _refuted(verdict, fault.layer)):
+            findings.append(Finding(fault, verdict))
+    explained = _explained(findings)
+    return Diagnosis(
+        findings=tuple(finding for finding in findings if finding.fault.id not in explained),
+        usable=granted.usable(facts),
+        expected=granted.expected(facts),
+        promised=granted.promised(facts),
+        undecided=() if proven else tuple((name, reason) for name, reason in undecided if name not in explained),
+    )
+
+
+def _refuted(evidence: Evidence, layer: Layer) -> bool:
+    """Whether a whole proof shows that this does not stop CUDA. It says nothing of what a framework asks for."""
+    return evidence.stops and layer is not Layer.FRAMEWORK
+
+
+def _explained(findings: list[Finding]) -> set[str]:
+    """The ids of faults whose cause is among the findings."""
+    explained: set[str] = set()
+    for finding in findings:
+        explained |= EXPLAINS.get(finding.fault.id, frozenset())
+        if finding.evidence.stops and finding.fault.id != _UNEXPLAINED:
+            explained.add(_UNEXPLAINED)
+    return explained

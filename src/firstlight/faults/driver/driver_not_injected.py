@@ -1,0 +1,79 @@
+"""This container has no NVIDIA driver.
+
+You see
+    "Found no NVIDIA driver on your system", "libcuda.so.1: cannot open shared object file", CUDA error 35 with version 0;
+    nvidia-smi is not found.
+Why
+    The container runtime adds the driver's libraries and device nodes when it creates a container, and here it added
+    none: no GPU was asked for, the runtime is not NVIDIA's, or the host's driver was not loaded at that moment.
+Cure
+    Start the container again with a GPU: `docker run --gpus all`, the runtime class `nvidia`, or a GPU pod. Nothing that is
+    installed inside can stand in for the host's driver.
+"""
+
+from __future__ import annotations
+
+from firstlight.faults import granted, reading
+from firstlight.faults.fault import Actor, Evidence, Fault, Layer, Persistence, Remedy, Verdict
+from firstlight.probe.facts import Facts, LibraryKind, Node, Unknown
+
+
+def evidence(facts: Facts) -> Verdict:
+    """No kernel driver, or nothing of the user-mode driver and no sign that part of it was given on purpose."""
+    nodes = facts.devices.nodes
+    if isinstance(nodes, Unknown):
+        return nodes
+    files = reading.libcuda_files(facts, LibraryKind.DRIVER)
+    persistence = None if granted.promised(facts) else Persistence.PERMANENT
+    quotes = _quotes(facts, nodes, len(files))
+    if reading.absent(facts.driver.version):
+        if not nodes:
+            return Evidence("There is no NVIDIA driver here: none in the kernel, and no device node.", quotes, persistence)
+        if _nothing_behind(facts, nodes):
+            sentence = (
+                f"{nodes[0].path} is here, but the kernel has no NVIDIA driver behind it now: it was unloaded, or not yet loaded again."
+            )
+            return Evidence(sentence, quotes)
+        return None
+    if files or not isinstance(facts.libraries.libcuda, Unknown) or _nvml_file(facts):
+        return None
+    if not reading.absent(facts.libraries.libcuda):
+        return facts.libraries.libcuda
+    if not nodes:
+        sentence = "The host has an NVIDIA driver, but nothing of it was given to this container: no library, no device node."
+        return Evidence(sentence, quotes, persistence)
+    if _capabilities_lack_compute(facts):
+        return None
+    return Evidence("The device nodes are here, but none of the driver's libraries.", quotes, persistence)
+
+
+def _nothing_behind(facts: Facts, nodes: tuple[Node, ...]) -> bool:
+    """Whether /proc/devices was read, and names no NVIDIA driver, and no node opens."""
+    majors = reading.known(facts.devices.majors)
+    return majors is not None and not majors and all(reading.known(node.opened) != 0 for node in nodes)
+
+
+def _nvml_file(facts: Facts) -> bool:
+    return any("libnvidia-ml" in item.soname and item.kind is LibraryKind.DRIVER for item in facts.libraries.candidates)
+
+
+def _capabilities_lack_compute(facts: Facts) -> bool:
+    value = granted.variable(facts, "NVIDIA_DRIVER_CAPABILITIES")
+    return bool(value) and not {"compute", "all"} & {part.strip() for part in (value or "").split(",")}
+
+
+def _quotes(facts: Facts, nodes: tuple[Node, ...], files: int) -> tuple[tuple[str, str], ...]:
+    kernel = reading.known(facts.driver.version) or "absent"
+    return (("/dev/nvidia*", str(len(nodes) or "none")), ("kernel driver", kernel), ("libcuda of a driver", str(files or "none")))
+
+
+FAULT = Fault(
+    id="driver-not-injected",
+    symptom="no libcuda, no nvidia-smi, no device node: the container runtime added no driver",
+    layer=Layer.DRIVER,
+    persistence=Persistence.BOUNDED,
+    actor=Actor.PROVIDER,
+    remedies=(Remedy.REPLACE_INSTANCE,),
+    advice="Start the container again with a GPU: `docker run --gpus all …`, the runtime class nvidia, or a GPU pod.",
+    evidence=evidence,
+)

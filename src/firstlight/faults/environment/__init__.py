@@ -1,0 +1,1 @@
+"""Faults of the variables and limits of this process."""

@@ -1,0 +1,1 @@
+"""Faults of what the app's framework asks of the driver."""

@@ -1,0 +1,1 @@
+"""Faults of the GPU itself, and what joins GPUs."""
