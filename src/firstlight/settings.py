@@ -7,15 +7,12 @@ its imports few.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple, Union
+from typing import TYPE_CHECKING, NamedTuple
 
 from firstlight import errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-# What a setting's text becomes.
-Value = Union[str, int, float, bool, tuple, None]  # noqa: UP007 - evaluated, and read on 3.10 too
 
 _UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|)")
@@ -45,7 +42,7 @@ class Option(NamedTuple):
 
     name: str
     default: str
-    parse: Callable[[str], Value]
+    parse: Callable[[str], object]
     metavar: str  # empty for a switch
     help: str
 
@@ -140,7 +137,7 @@ def load(flags: Mapping[str, str | None], environment: Mapping[str, str]) -> Set
         UsageError: a flag's value is wrong.
         SettingsError: a variable's value is wrong.
     """
-    values: dict[str, Value] = {}
+    values: dict[str, object] = {}
     for option in OPTIONS:
         flag = flags.get(option.field)
         text = flag if flag is not None else environment.get(option.variable, option.default)

@@ -4,26 +4,29 @@ Lines: module (whether nvidia-ml-py is there), init, gpu (one a GPU), done. Each
 {"error": code}, so that "not supported" stays apart from zero.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import sys
+from typing import Any, Callable
 
 NVML_SUCCESS = 0
 FIELD_RECOVERY_ACTION = 230  # NVML_FI_DEV_GET_GPU_RECOVERY_ACTION; younger than some nvidia-ml-py
 
 
-def say(step, **fields):
+def say(step: str, **fields: Any) -> None:
     """Print one step, at once and in one write."""
     fields["step"] = step
     os.write(1, (json.dumps(fields) + "\n").encode("utf-8", "backslashreplace"))
 
 
-def text(value):
+def text(value: Any) -> Any:
     """Old releases of nvidia-ml-py give bytes."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
-def attempt(nvml, ask):
+def attempt(nvml: Any, ask: Callable[[], Any]) -> Any:
     """What `ask` returns, or {"error": code} when NVML refuses, or {"missing": why} when the library is too old to be asked."""
     try:
         return ask()
@@ -33,7 +36,7 @@ def attempt(nvml, ask):
         return {"missing": str(error)}
 
 
-def fabric(nvml, handle):
+def fabric(nvml: Any, handle: Any) -> dict[str, int]:
     """State and status of the NVSwitch fabric."""
     found = nvml.c_nvmlGpuFabricInfo_v2_t()
     found.version = nvml.nvmlGpuFabricInfo_v2
@@ -41,7 +44,7 @@ def fabric(nvml, handle):
     return {"state": found.state, "status": found.status}
 
 
-def recovery_action(nvml, handle):
+def recovery_action(nvml: Any, handle: Any) -> Any:
     """NVML's word on who must act: 0 none, 1 reset the GPU, 2 reboot the node, …"""
     value = nvml.nvmlDeviceGetFieldValues(handle, [FIELD_RECOVERY_ACTION])[0]
     if value.nvmlReturn != NVML_SUCCESS:
@@ -49,7 +52,7 @@ def recovery_action(nvml, handle):
     return value.value.uiVal
 
 
-def mig_uuids(nvml, handle):
+def mig_uuids(nvml: Any, handle: Any) -> list[str]:
     """The UUIDs of the MIG instances that exist on a GPU."""
     found = []
     for index in range(nvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
@@ -60,7 +63,7 @@ def mig_uuids(nvml, handle):
     return found
 
 
-def describe(nvml, index):
+def describe(nvml: Any, index: int) -> dict[str, Any]:
     """All that NVML says of one GPU."""
     try:
         handle = nvml.nvmlDeviceGetHandleByIndex(index)
@@ -92,12 +95,12 @@ def describe(nvml, index):
     return dict(found, index=index, error=lost)
 
 
-def refused(answer):
+def refused(answer: Any) -> bool:
     """True for the {"error": code} form."""
     return isinstance(answer, dict) and "error" in answer
 
 
-def main():
+def main() -> None:
     """Run the steps; every one that is reached prints its line."""
     try:
         import pynvml as nvml

@@ -6,18 +6,21 @@ Opening a GPU's node makes the driver initialise that GPU, which can take second
 with a deadline. Each path is named before it is opened, so that a hang tells which node it was.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import sys
+from typing import Any
 
 
-def say(step, **fields):
+def say(step: str, **fields: Any) -> None:
     """Print one step, at once and in one write."""
     fields["step"] = step
     os.write(1, (json.dumps(fields) + "\n").encode("utf-8", "backslashreplace"))
 
 
-def main():
+def main() -> None:
     """Open each path in turn."""
     for path in sys.argv[1:]:
         say("opening", path=path)

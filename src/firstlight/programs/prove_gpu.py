@@ -9,6 +9,8 @@ ten times faster, for 4 MiB of GPU memory; contexts are given back before holdin
 Lines, in order: load, version, init, count, gpu (one a GPU), done, held, released. `code` is a CUresult, 0 when all is well.
 """
 
+from __future__ import annotations
+
 import array
 import ctypes
 import json
@@ -16,6 +18,7 @@ import os
 import select
 import sys
 import time
+from typing import Any
 
 CUDA_SUCCESS = 0
 ATTRIBUTE_CAPABILITY_MAJOR = 75  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR
@@ -69,18 +72,18 @@ END:
 class CudaError(Exception):
     """A driver call failed; `code` is its CUresult."""
 
-    def __init__(self, code):
+    def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code
 
 
-def say(step, **fields):
+def say(step: str, **fields: Any) -> None:
     """Print one step, at once and in one write."""
     fields["step"] = step
     os.write(1, (json.dumps(fields) + "\n").encode("utf-8", "backslashreplace"))
 
 
-def forgo_node_creation():
+def forgo_node_creation() -> None:
     """Give up CAP_MKNOD: libcuda would create missing device nodes by itself, and a probe must leave no trace.
 
     Both calls may be refused; then libcuda may act, and the nodes that it made are told by `nodes_created`.
@@ -96,7 +99,7 @@ def forgo_node_creation():
         libc.capset(header, sets)
 
 
-def device_nodes():
+def device_nodes() -> set[str]:
     """The names of the NVIDIA nodes in /dev now."""
     try:
         return {"/dev/" + name for name in os.listdir("/dev") if name.startswith("nvidia")}
@@ -104,7 +107,7 @@ def device_nodes():
         return set()
 
 
-def loaded_path(function):
+def loaded_path(function: Any) -> str:
     """The file that holds a loaded function: what the loader really took."""
 
     class DlInfo(ctypes.Structure):
@@ -126,26 +129,26 @@ def loaded_path(function):
 class Driver:
     """libcuda, with a Python exception for every failing call."""
 
-    def __init__(self, library):
+    def __init__(self, library: Any) -> None:
         self.library = library
 
-    def call(self, name, *arguments):
+    def call(self, name: str, *arguments: Any) -> None:
         """Call the driver function `name`; raise CudaError unless it succeeds."""
         code = getattr(self.library, name)(*arguments)
         if code != CUDA_SUCCESS:
             raise CudaError(code)
 
-    def optional(self, name, *arguments):
+    def optional(self, name: str, *arguments: Any) -> bool:
         """True when the function is there and succeeded: for what a proof does not need."""
         return hasattr(self.library, name) and getattr(self.library, name)(*arguments) == CUDA_SUCCESS
 
-    def number(self, name, *arguments):
+    def number(self, name: str, *arguments: Any) -> int:
         """Call a function whose first argument is an int to fill in; return that int."""
         value = ctypes.c_int(0)
         self.call(name, ctypes.byref(value), *arguments)
         return value.value
 
-    def error_text(self, code):
+    def error_text(self, code: int) -> str:
         """The driver's own words for a code; a stub has none."""
         text = ctypes.c_char_p()
         if self.optional("cuGetErrorString", code, ctypes.byref(text)) and text.value:
@@ -153,15 +156,15 @@ class Driver:
         return ""
 
 
-def uuid_text(uuid):
+def uuid_text(uuid: Any) -> str:
     """Sixteen bytes in the usual grouping."""
     digits = bytes(uuid).hex()
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
-def describe(driver, device):
+def describe(driver: Driver, device: Any) -> dict[str, Any]:
     """What CUDA says of a device before a context exists; what it does not say is left out."""
-    found = {}
+    found: dict[str, Any] = {}
     name = ctypes.create_string_buffer(256)
     if driver.optional("cuDeviceGetName", name, len(name), device):
         found["name"] = name.value.decode("utf-8", "replace")
@@ -184,7 +187,7 @@ def describe(driver, device):
     return found
 
 
-def run_kernel(driver):
+def run_kernel(driver: Driver) -> bool:
     """Run the kernel in the current context; True when every element of its result is right."""
     seed = int.from_bytes(os.urandom(4), "little")
     size = ELEMENTS * 4
@@ -203,7 +206,7 @@ def run_kernel(driver):
     return all(value == (place * FACTOR + seed) & 0xFFFFFFFF for place, value in enumerate(result))
 
 
-def prove(driver, ordinal):
+def prove(driver: Driver, ordinal: int) -> Any:
     """Prove one GPU and print its line. Return the device whose primary context is now held, or None."""
     device = ctypes.c_int(driver.number("cuDeviceGet", ordinal))
     fields = describe(driver, device)
@@ -224,7 +227,7 @@ def prove(driver, ordinal):
     return device
 
 
-def contexts_of(group, nvml):
+def contexts_of(group: int, nvml: Any) -> bool:
     """True when NVML lists a compute process of the process group `group`.
 
     In most containers NVML tells the host's process numbers, which mean nothing here: then this stays False.
@@ -240,7 +243,7 @@ def contexts_of(group, nvml):
     return False
 
 
-def app_has_context(group):
+def app_has_context(group: int) -> bool:
     """Ask NVML about the app's own context; whatever goes wrong means that it cannot be told."""
     try:
         import pynvml as nvml
@@ -251,7 +254,7 @@ def app_has_context(group):
         return False
 
 
-def hold(driver, devices, seconds):
+def hold(driver: Driver, devices: list[Any], seconds: float) -> None:
     """Give the contexts back and keep the driver open until the app needs it no longer.
 
     Standard input says "app PROCESS_GROUP" once the app runs, and closes when firstlight ends.
@@ -275,7 +278,7 @@ def hold(driver, devices, seconds):
     say("released", why=why)
 
 
-def main():
+def main() -> None:
     """Run the steps; every one that is reached prints its line."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 0.0
     forgo_node_creation()

@@ -3,18 +3,21 @@
 Lines: import, torch. The import alone can take many seconds on a cold disk.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import sys
+from typing import Any
 
 
-def say(step, **fields):
+def say(step: str, **fields: Any) -> None:
     """Print one step, at once and in one write."""
     fields["step"] = step
     os.write(1, (json.dumps(fields) + "\n").encode("utf-8", "backslashreplace"))
 
 
-def main():
+def main() -> None:
     """Import torch, then ask it."""
     say("interpreter", version=sys.version.split()[0])
     try:
