@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from firstlight.probe import devices, driver, environment, limits
+from firstlight.probe import devices, driver, environment, fingerprint, limits
 from firstlight.probe.facts import Cause, NodeKind, Unknown
 from firstlight.system import files
 
@@ -74,18 +74,18 @@ def test_nodes_are_told_with_what_an_open_gave(machine: Path) -> None:
 
 
 def test_the_fingerprint_changes_with_a_node_its_mode_and_a_major(machine: Path) -> None:
-    seen = [devices.fingerprint()]
+    seen = [fingerprint.take()]
     put(machine, "/dev/nvidia0", "")
-    seen.append(devices.fingerprint())
+    seen.append(fingerprint.take())
     (machine / "dev/nvidia0").chmod(0)
-    seen.append(devices.fingerprint())
+    seen.append(fingerprint.take())
     put(machine, "/proc/devices", DEVICES)
-    seen.append(devices.fingerprint())
+    seen.append(fingerprint.take())
     put(machine, "/proc/driver/nvidia/version", VERSION)
-    seen.append(devices.fingerprint())
+    seen.append(fingerprint.take())
     assert len(set(seen)) == len(seen)
     put(machine, "/dev/something-else", "")
-    assert devices.fingerprint() == seen[-1]
+    assert fingerprint.take() == seen[-1]
 
 
 def test_only_telling_variables_are_kept_and_no_secret(machine: Path) -> None:
