@@ -1,10 +1,10 @@
 """Every exception that firstlight raises on purpose.
 
-    Error                 something cannot be done; the message begins with "cannot"; exit 70 unless said otherwise
-    ├── UsageError        the command line or a file given on it is wrong; nothing was started (exit 64)
-    ├── SettingsError     a settings file or FIRSTLIGHT_* variable is wrong (exit 78)
-    └── CommandError      the app's command cannot be started (exit 126 or 127, as a shell would)
-    Stopped               a signal asked us to stop before the app was started (exit 128 + signal)
+Error                 something cannot be done; the message begins with "cannot"; exit 70 unless said otherwise
+├── UsageError        the command line or a file given on it is wrong; nothing was started (exit 64)
+├── SettingsError     a settings file or FIRSTLIGHT_* variable is wrong (exit 78)
+└── CommandError      the app's command cannot be started (exit 126 or 127, as a shell would)
+Stopped               a signal asked us to stop before the app was started (exit 128 + signal)
 """
 
 from __future__ import annotations

@@ -330,7 +330,9 @@ def decode(data: Any) -> Facts:
     if not isinstance(data, dict) or "version" not in data:
         raise ValueError("cannot read the facts: this is not a facts file (no version)")
     if data["version"] != FACTS_VERSION:
-        raise ValueError(f"cannot read the facts: they are of version {data['version']!r}, and this firstlight reads version {FACTS_VERSION}")
+        raise ValueError(
+            f"cannot read the facts: they are of version {data['version']!r}, and this firstlight reads version {FACTS_VERSION}"
+        )
     facts: Facts = _decode(Facts, data, "facts")
     return facts
 

@@ -1,0 +1,1 @@
+"""The cold start itself: probe, diagnose, prescribe, do, repeat."""

@@ -1,0 +1,243 @@
+"""The cold start as a loop: probe, diagnose, prescribe, do; until the app can be started or nothing more can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from firstlight.boot import prescribe
+from firstlight.boot.prescribe import GiveUp, Policy, Proceed, Progress, Treat, Wait
+from firstlight.faults import diagnose
+from firstlight.faults.fault import Diagnosis, Remedy
+from firstlight.journal.event import Stage
+from firstlight.probe import children, collect, devices
+from firstlight.probe.facts import Facts, Unknown, encode
+from firstlight.remedies import apply
+from firstlight.remedies.plan import Applied, Failed, Refused, Risk
+from firstlight.system import clock
+from firstlight.system.loop import Changed
+
+if TYPE_CHECKING:
+    from firstlight.journal.journal import Journal
+    from firstlight.system.loop import Happening, Loop
+    from firstlight.system.process import Process
+
+# How often a wait looks at /proc, which tells nobody when it changes, in seconds. /dev wakes us by itself.
+_PROC_PERIOD = 0.5
+
+
+@dataclass(kw_only=True)
+class Boot:
+    """One boot under way. `environment` is what the app will get; remedies change it."""
+
+    loop: Loop
+    journal: Journal
+    policy: Policy
+    environment: dict[str, str]
+    started: float  # monotonic
+    probe_timeout: float
+    hold: float
+    torch: str
+    tell: Callable[[str], None]
+    dry_run: bool = False
+    attempts: int = 0
+    tried: set[tuple[str, Remedy]] = field(default_factory=set)
+    treatments: list[str] = field(default_factory=list)  # what was done, for the report
+    told: str = ""  # the cause that was last told, so that it is told once
+    seen: tuple[object, ...] = ()  # the devices' fingerprint before the last probe
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the boot began."""
+        return clock.now() - self.started
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """The app can be started. `holder` is the proving child, which keeps the driver open for it."""
+
+    facts: Facts
+    diagnosis: Diagnosis
+    holder: Process
+
+
+@dataclass(frozen=True, kw_only=True)
+class Abandoned:
+    """The boot gave up."""
+
+    facts: Facts
+    diagnosis: Diagnosis
+    step: GiveUp
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsed:
+    """A dry run came to a step that would change something, or wait."""
+
+    diagnosis: Diagnosis
+    would: str
+
+
+def conduct(boot: Boot, prover: Process) -> Ready | Abandoned | Rehearsed:
+    """Bring CUDA up. `prover` is the first proving child, already started."""
+    boot.loop.watch("/dev")
+    try:
+        while True:
+            facts, diagnosis = examine(boot, prover)
+            step = prescribe.prescribe(diagnosis, _progress(boot), boot.policy)
+            _tell_cause(boot, diagnosis, step)
+            if isinstance(step, Proceed):
+                return _ready(boot, facts, diagnosis, step, prover)
+            boot.loop.end(prover)
+            if isinstance(step, GiveUp):
+                return Abandoned(facts=facts, diagnosis=diagnosis, step=step)
+            if boot.dry_run:
+                return Rehearsed(diagnosis=diagnosis, would=_intention(boot, facts, step))
+            if isinstance(step, Treat):
+                _treat(boot, facts, step)
+            else:
+                _wait(boot, step)
+            boot.seen = devices.fingerprint()
+            prover = children.prover(boot.loop, boot.environment, hold=boot.hold)
+    finally:
+        boot.loop.unwatch("/dev")
+
+
+def allowed_remedies(asked: Iterable[str]) -> frozenset[Remedy]:
+    """The remedies that may be done: those that need no asking, and those asked for by name."""
+    return frozenset(remedy for remedy in Remedy if apply.risk(remedy) is not Risk.ASKED_ONLY or remedy.value in asked)
+
+
+def examine(boot: Boot, prover: Process) -> tuple[Facts, Diagnosis]:
+    """Facts and their diagnosis: the proving child alone when it tells that all is well, every other probe when not."""
+    boot.journal.write("stage", Stage.PROBE, attempt=boot.attempts + 1)
+    facts = collect.with_prover(boot.loop, boot.environment, prover, boot.probe_timeout, boot.tell)
+    diagnosis = diagnose.diagnose(facts)
+    if not prescribe.enough(diagnosis, boot.policy.gpus) or diagnosis.findings:
+        facts = collect.deepen(boot.loop, boot.environment, facts, boot.probe_timeout)
+        uuids = _worth_proving_alone(facts, boot.environment)
+        if uuids:
+            boot.tell(f"one bad GPU can fail CUDA for all: proving {len(uuids)} GPUs one by one")
+            facts = collect.prove_each(boot.loop, boot.environment, facts, uuids, boot.probe_timeout, boot.tell)
+        if boot.torch:
+            facts = collect.ask_torch(boot.loop, boot.environment, facts, boot.torch, boot.probe_timeout)
+        diagnosis = diagnose.diagnose(facts)
+    boot.attempts += 1
+    _record(boot, facts, diagnosis)
+    return facts, diagnosis
+
+
+def _worth_proving_alone(facts: Facts, environment: Mapping[str, str]) -> list[str]:
+    """UUIDs of several GPUs whose joint attempt failed before any of them could be proven."""
+    if isinstance(facts.cuda, Unknown) or facts.cuda.gpus or facts.cuda.init == 0 or isinstance(facts.nvml, Unknown):
+        return []
+    gpus = () if isinstance(facts.nvml.gpus, Unknown) else facts.nvml.gpus
+    if len(gpus) < 2 or "CUDA_VISIBLE_DEVICES" in environment:
+        return []
+    return [gpu.uuid for gpu in gpus if isinstance(gpu.uuid, str) and gpu.error == 0]
+
+
+def _progress(boot: Boot) -> Progress:
+    return Progress(attempts=boot.attempts, elapsed=boot.elapsed, tried=frozenset(boot.tried))
+
+
+def _ready(boot: Boot, facts: Facts, diagnosis: Diagnosis, step: Proceed, prover: Process) -> Ready:
+    if step.only_proven and not isinstance(facts.cuda, Unknown):
+        proven = [gpu.uuid for gpu in facts.cuda.gpus if gpu.proven is True and isinstance(gpu.uuid, str)]
+        if len(proven) == diagnosis.usable:
+            boot.environment["CUDA_VISIBLE_DEVICES"] = ",".join(proven)
+            boot.tell(f"showing the app the {len(proven)} GPUs that work, and not the others")
+    return Ready(facts=facts, diagnosis=diagnosis, holder=prover)
+
+
+def _tell_cause(boot: Boot, diagnosis: Diagnosis, step: prescribe.Step) -> None:
+    """Say the cause as soon as it is seen, and once: not after the wait."""
+    cause = diagnosis.root_cause
+    if cause is None or cause.evidence.sentence == boot.told:
+        return
+    boot.told = cause.evidence.sentence
+    boot.tell(f"{cause.fault.id}: {cause.evidence.sentence}")
+    if isinstance(step, Wait):
+        boot.tell(
+            f"waiting for it to pass: up to {boot.policy.attempts} attempts {boot.policy.delay:g} s apart, and for any change in /dev"
+        )
+
+
+def _intention(boot: Boot, facts: Facts, step: Treat | Wait) -> str:
+    if isinstance(step, Wait):
+        return f"wait up to {boot.policy.deadline - boot.elapsed:.0f} s for a change"
+    planned = apply.plan(step.remedy, facts, boot.environment)
+    return f"{step.remedy.value}: {planned.reason if isinstance(planned, Refused) else planned}"
+
+
+def _treat(boot: Boot, facts: Facts, step: Treat) -> None:
+    """Apply one remedy. Whether it helped is for the next probe to say."""
+    boot.tried.add((step.finding.evidence.sentence, step.remedy))
+    planned = apply.plan(step.remedy, facts, boot.environment)
+    outcome = planned if isinstance(planned, Refused) else apply.perform(planned, boot.environment)
+    if isinstance(outcome, Applied):
+        for name, value in outcome.environment.items():
+            if value is None:
+                boot.environment.pop(name, None)
+            else:
+                boot.environment[name] = value
+        words = "; ".join(outcome.done)
+        boot.tell(f"{step.remedy.value}: {words}")
+    else:
+        words = outcome.reason
+        boot.tell(f"{step.remedy.value} is not to be had: {words}")
+    boot.treatments.append(f"{step.remedy.value}: {words}")
+    kind = {Applied: "applied", Refused: "refused", Failed: "failed"}[type(outcome)]
+    risk = apply.risk(step.remedy).value
+    boot.journal.write("remedy", Stage.TREAT, fault=step.finding.fault.id, remedy=step.remedy.value, outcome=kind, words=words, risk=risk)
+    # A treatment is followed by a probe at once and costs no attempt.
+    boot.attempts -= 1
+
+
+def _wait(boot: Boot, step: Wait) -> None:
+    """Wait until the devices change or the time is over."""
+    boot.journal.write("wait", Stage.WAIT, seconds=step.seconds, fault=step.finding.fault.id if step.finding else "")
+    changes: list[Changed] = []
+
+    def note(happening: Happening) -> None:
+        if isinstance(happening, Changed):
+            changes.append(happening)
+
+    boot.loop.listeners.append(note)
+    try:
+        until = clock.now() + step.seconds
+        while clock.now() < until:
+            boot.loop.wait_for(lambda: bool(changes), min(clock.now() + _PROC_PERIOD, until))
+            changes.clear()
+            if devices.fingerprint() != boot.seen:
+                boot.journal.write("note", Stage.WAIT, words="the devices changed")
+                boot.attempts -= 1  # woken by an event: the retry policy counts the clock's attempts alone
+                return
+    finally:
+        boot.loop.listeners.remove(note)
+
+
+def _record(boot: Boot, facts: Facts, diagnosis: Diagnosis) -> None:
+    """Write facts and diagnosis into the journal; whole facts only when something is wrong."""
+    if diagnosis.findings or not diagnosis.usable:
+        boot.journal.write("facts", Stage.PROBE, facts=encode(facts))
+    for finding in diagnosis.findings:
+        boot.journal.write(
+            "finding",
+            Stage.DIAGNOSE,
+            fault=finding.fault.id,
+            sentence=finding.evidence.sentence,
+            quotes=dict(finding.evidence.quotes),
+            persistence=finding.persistence.value,
+            actor=finding.fault.actor.value,
+        )
+    expected = None if isinstance(diagnosis.expected, Unknown) else diagnosis.expected
+    boot.journal.write("diagnosis", Stage.DIAGNOSE, usable=diagnosis.usable, expected=expected, promised=diagnosis.promised)
+    if isinstance(facts.cuda, Unknown):
+        return
+    for node in facts.cuda.nodes_created:
+        boot.journal.write("remedy", Stage.PROBE, remedy="driver-created-node", outcome="applied", words=f"libcuda itself made {node}")
+        boot.tell(f"libcuda itself made {node} while it was probed")
+    for gpu in facts.cuda.gpus:
+        boot.journal.write("proof", Stage.PROVE, gpu=encode(gpu), seconds=dict(facts.cuda.seconds))

@@ -1,0 +1,64 @@
+"""What `facts` and `doctor` share: their options, and the facts that they speak of."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+from firstlight import errors, settings
+from firstlight.probe import children, collect
+from firstlight.probe.facts import Facts, decode
+from firstlight.system.loop import Loop
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Options of every verb that probes this machine or reads recorded facts."""
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="text for people, json for programs")
+    parser.add_argument("--from", dest="file", metavar="FILE", help="take recorded facts instead of probing this machine")
+    parser.add_argument("--torch", metavar="PYTHON", default="", help="also ask the PyTorch of this interpreter")
+    parser.add_argument("--probe-timeout", metavar="TIME", default="60s", help="how long one step may take before it counts as hung")
+
+
+def facts(arguments: argparse.Namespace) -> Facts:
+    """Recorded facts, or those of this machine, all probes included.
+
+    Raises:
+        UsageError: the file is no facts file, or of another version.
+    """
+    if arguments.file is not None:
+        return _recorded(arguments.file)
+    try:
+        timeout = settings.duration(arguments.probe_timeout)
+    except ValueError as error:
+        raise errors.UsageError(f"cannot take --probe-timeout {arguments.probe_timeout!r}: {error}") from None
+    variables = dict(os.environ)
+    variables.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    loop = Loop(arguments.inherited_mask)
+    try:
+        prover = children.prover(loop, variables, hold=0)
+        found = collect.with_prover(loop, variables, prover, timeout, _tell)
+        loop.end(prover)
+        found = collect.deepen(loop, variables, found, timeout)
+        if arguments.torch:
+            found = collect.ask_torch(loop, variables, found, arguments.torch, timeout)
+        return found
+    finally:
+        for process in list(loop.children.running.values()):
+            loop.end(process)
+        loop.close()
+
+
+def _recorded(name: str) -> Facts:
+    try:
+        return decode(json.loads(Path(name).read_text(encoding="utf-8")))
+    except OSError as error:
+        raise errors.UsageError(f"cannot read {name}: {error.strerror}") from None
+    except ValueError as error:  # JSON and text errors are ValueErrors too
+        reason = str(error)
+        raise errors.UsageError(reason if reason.startswith("cannot") else f"cannot read {name}: it is no JSON: {reason}") from None
+
+
+def _tell(line: str) -> None:
+    os.write(2, f"firstlight: {line}\n".encode("utf-8", "backslashreplace"))

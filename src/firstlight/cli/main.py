@@ -1,0 +1,135 @@
+"""The command line: from words to a verb's module, and from errors to one line and an exit code.
+
+A verb's module is imported only when it is asked for: the start of a container waits for `run` alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+import firstlight
+from firstlight import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# Verb, what it does. In the order in which a newcomer meets them.
+VERBS = (
+    ("run", "bring CUDA up, prove it, then start a command and look after it"),
+    ("doctor", "say what is wrong with the GPU stack, and who must act"),
+    ("facts", "print what is true of the GPU stack"),
+    ("explain", "print the page of a fault, by its name or by an error message"),
+    ("env", "print the environment that makes CUDA work, for eval"),
+    ("status", "say how the last boot stands"),
+    ("timeline", "show where the time of the last boot went"),
+    ("rehearse", "run a whole cold start on a simulated machine, without a GPU"),
+    ("completion", "print the completion script of a shell"),
+)
+_MODULES = {verb: f"firstlight.cli.{verb}" for verb, _ in VERBS}
+
+
+class Verb(Protocol):
+    """What a verb's module offers."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the verb's arguments."""
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Do it; give the exit code."""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with our words and our exit code."""
+
+    def error(self, message: str) -> NoReturn:
+        """A command line that cannot be understood."""
+        raise errors.UsageError(f"cannot understand the command line: {message} (see {self.prog} --help)")
+
+
+def main(words: Sequence[str], inherited_mask: Iterable[int]) -> int:
+    """Run one command line. `inherited_mask` is the signal mask from before ours, which children get back."""
+    try:
+        return _main(list(words), inherited_mask)
+    except errors.Error as error:
+        _say(str(error))
+        return int(error.exit_code)
+    except errors.Stopped as stopped:
+        return 128 + stopped.signal
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; the interpreter's own flush at the end must not complain of it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def _main(words: list[str], inherited_mask: Iterable[int]) -> int:
+    options, command = _split(words)
+    verb = options[0] if options else ""
+    if verb not in _MODULES:
+        return _overview(options)
+    module = importlib.import_module(_MODULES[verb])
+    parser = build(verb, module)
+    arguments = parser.parse_args(options[1:])
+    arguments.command = command
+    arguments.inherited_mask = inherited_mask
+    if command is not None and not getattr(module, "TAKES_COMMAND", False):
+        raise errors.UsageError(f"cannot take a command: {verb} starts nothing")
+    if not getattr(module, "TAKES_SIGNALS", False):
+        signal.pthread_sigmask(signal.SIG_SETMASK, inherited_mask)
+    return int(module.run(arguments))
+
+
+def build(verb: str, module: Verb) -> Parser:
+    """The parser of one verb."""
+    takes_command = getattr(module, "TAKES_COMMAND", False)
+    parser = Parser(
+        prog=f"firstlight {verb}",
+        description=(module.__doc__ or "").strip().partition("\n")[0],
+        usage=f"firstlight {verb} [options] -- COMMAND [ARGUMENT ...]" if takes_command else None,
+        allow_abbrev=False,
+    )
+    module.configure(parser)
+    return parser
+
+
+def overview() -> Parser:
+    """The parser that knows the verbs by name alone."""
+    width = max(len(verb) for verb, _ in VERBS)
+    parser = Parser(
+        prog="firstlight",
+        usage="firstlight VERB [options]",
+        description="CUDA that works on every cold start, without anyone looking.",
+        epilog="verbs:\n" + "\n".join(f"  {verb:<{width}}  {words}" for verb, words in VERBS),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"firstlight {firstlight.__version__}")
+    return parser
+
+
+def _overview(options: list[str]) -> int:
+    parser = overview()
+    if options and not options[0].startswith("-"):
+        raise errors.UsageError(f"cannot find the verb {options[0]!r}; there are {', '.join(_MODULES)}")
+    parser.parse_args(options)
+    parser.print_help(sys.stderr)
+    return int(errors.ExitCode.USAGE)
+
+
+def _split(words: list[str]) -> tuple[list[str], list[str] | None]:
+    """Our own words, and the command behind the first `--` (None where there is no `--`)."""
+    if "--" not in words:
+        return words, None
+    place = words.index("--")
+    return words[:place], words[place + 1 :]
+
+
+def _say(message: str) -> None:
+    text = "".join(character if character.isprintable() else " " for character in message)
+    os.write(2, f"firstlight: {text}\n".encode("utf-8", "backslashreplace"))

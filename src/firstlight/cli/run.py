@@ -1,0 +1,36 @@
+"""Bring CUDA up, prove it, then start a command and look after it.
+
+Read before the first probe starts: it imports nothing that is not needed for that.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from firstlight import entrypoint, errors, settings
+
+if TYPE_CHECKING:
+    import argparse
+
+TAKES_COMMAND = True
+TAKES_SIGNALS = True
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """One flag for each setting; each can also be given as a variable."""
+    for option in settings.OPTIONS:
+        default = f" (default {option.default})" if option.default and option.metavar else ""
+        words = f"{option.help}{default} [{option.variable}]"
+        if option.metavar:
+            parser.add_argument(f"--{option.name}", metavar=option.metavar, help=words)
+        else:
+            parser.add_argument(f"--{option.name}", action="store_const", const="true", help=words)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check everything that can be checked, then hand over to the entry point."""
+    chosen = settings.load(vars(arguments), os.environ)
+    if not arguments.command:
+        raise errors.UsageError('cannot run without a command: give it after "--", as in: firstlight run -- python main.py')
+    return entrypoint.run(chosen, arguments.command, os.environ, arguments.inherited_mask)

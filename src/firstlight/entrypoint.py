@@ -1,0 +1,206 @@
+"""Builds every part once, in order. Read this first.
+
+The order is that of the clock: the proving child is started with as few imports as can be, and everything else is
+imported and read while it brings CUDA up.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from firstlight.errors import ExitCode, Stopped
+from firstlight.probe import children
+from firstlight.supervise import command as app_command
+from firstlight.system import clock
+from firstlight.system.loop import Loop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from firstlight.boot.conduct import Abandoned, Boot, Ready
+    from firstlight.faults.fault import Remedy
+    from firstlight.journal.journal import Journal
+    from firstlight.settings import Settings
+    from firstlight.system.process import Process
+
+
+class Parts(NamedTuple):
+    """What a boot is made of. `environment` is the app's: remedies change it on the way."""
+
+    settings: Settings
+    environment: dict[str, str]
+    loop: Loop
+    journal: Journal
+    tell: Callable[[str], None]
+    started: float
+
+
+def run(settings: Settings, command: Sequence[str], variables: Mapping[str, str], inherited_mask: Iterable[int]) -> int:
+    """`firstlight run`: a whole boot, and the app's life. Give the exit code.
+
+    Raises:
+        CommandError: the command does not exist (127) or may not be executed (126). Nothing was started then.
+    """
+    started = clock.now()
+    app_command.find(command[0], variables)
+    environment = _app_environment(variables)
+    loop = Loop(inherited_mask)
+    prover = None
+    if settings.gpus != "none":
+        prover = children.prover(loop, environment, hold=0 if settings.dry_run else settings.holder)
+
+    # CUDA is coming up: from here on an import costs nothing.
+    from firstlight.journal import journal as boot_journal
+    from firstlight.journal.event import Stage
+
+    directory = None if settings.dry_run else settings.state_dir or boot_journal.default_directory(variables)
+    journal = boot_journal.Journal(loop, directory, started=started)
+    parts = Parts(settings, environment, loop, journal, _teller(quiet=settings.quiet), started)
+    journal.write("boot", Stage.START, command=list(command), pid=os.getpid(), settings=settings._asdict())
+    code = int(ExitCode.INTERNAL)
+    try:
+        code = _boot(parts, command, prover)
+    except Stopped as stopped:
+        parts.tell(f"stopped by signal {stopped.signal} before the app was started")
+        code = 128 + stopped.signal
+    finally:
+        _end_children(loop, journal)
+        journal.write("end", Stage.END, code=code)
+        journal.close()
+    return code
+
+
+def cured_environment(variables: Mapping[str, str], inherited_mask: Iterable[int], *, quiet: bool) -> tuple[int, dict[str, str | None]]:
+    """`firstlight env`: cure what the environment alone can cure, wait for nothing. Give run's exit code and what changed."""
+    from firstlight import settings as run_settings
+    from firstlight.boot import conduct
+    from firstlight.faults.fault import Remedy
+    from firstlight.journal import journal as boot_journal
+
+    loop = Loop(inherited_mask)
+    environment = _app_environment(variables)
+    settings = run_settings.load({}, {})._replace(attempts=1, deadline=0.0, holder=0.0)
+    started = clock.now()
+    parts = Parts(settings, environment, loop, boot_journal.Journal(loop, None, started=started), _teller(quiet=quiet), started)
+    try:
+        outcome = conduct.conduct(
+            _build(parts, frozenset({Remedy.REWRITE_VISIBLE_DEVICES, Remedy.FIX_LIBRARY_PATH})),
+            children.prover(loop, environment, hold=0),
+        )
+    finally:
+        _end_children(loop, parts.journal)
+        loop.close()
+    code = outcome.step.code if isinstance(outcome, conduct.Abandoned) else ExitCode.OK
+    changed = {name: environment.get(name) for name in sorted({*environment, *variables}) if environment.get(name) != variables.get(name)}
+    return int(code), changed
+
+
+def _app_environment(variables: Mapping[str, str]) -> dict[str, str]:
+    environment = dict(variables)
+    # With this order CUDA numbers the GPUs as nvidia-smi does; its own default puts the fastest first.
+    environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    return environment
+
+
+def _build(parts: Parts, allowed: frozenset[Remedy]) -> Boot:
+    from firstlight.boot import conduct, prescribe
+
+    settings = parts.settings
+    return conduct.Boot(
+        loop=parts.loop,
+        journal=parts.journal,
+        policy=prescribe.Policy(
+            gpus=settings.gpus, attempts=settings.attempts, delay=settings.delay, deadline=settings.deadline, allowed=allowed
+        ),
+        environment=parts.environment,
+        started=parts.started,
+        probe_timeout=settings.probe_timeout,
+        hold=0 if settings.dry_run else settings.holder,
+        torch=settings.torch,
+        tell=parts.tell,
+        dry_run=settings.dry_run,
+    )
+
+
+def _boot(parts: Parts, command: Sequence[str], prover: Process | None) -> int:
+    """From the first probe to the app's end."""
+    if prover is None:
+        return _start(parts, command, None)
+    from firstlight.boot import conduct
+
+    boot = _build(parts, conduct.allowed_remedies(parts.settings.allow))
+    outcome = conduct.conduct(boot, prover)
+    if isinstance(outcome, conduct.Abandoned):
+        return _give_up(parts, boot, outcome)
+    if isinstance(outcome, conduct.Rehearsed):
+        parts.tell(f"dry run: would {outcome.would}")
+        return int(ExitCode.OK)
+    parts.tell(_readiness(boot, outcome))
+    return _start(parts, command, outcome.holder)
+
+
+def _start(parts: Parts, command: Sequence[str], holder: Process | None) -> int:
+    """Start the app and look after it until it ends."""
+    if parts.settings.dry_run:
+        parts.tell(f"dry run: would start {command[0]}")
+        return int(ExitCode.OK)
+    from firstlight.supervise import app
+
+    def started(process: Process) -> None:
+        if holder is not None and not holder.ended:
+            # So that the holder can see the app's own context come up, and let go.
+            parts.loop.write(holder, f"app {process.pid}\n".encode())
+
+    return app.run(
+        parts.loop,
+        command,
+        parts.environment,
+        grace=parts.settings.grace,
+        journal=parts.journal,
+        on_start=started,
+        tell=parts.tell,
+    )
+
+
+def _give_up(parts: Parts, boot: Boot, outcome: Abandoned) -> int:
+    """Say why, on one screen; then end, or stay up for a person."""
+    from firstlight.journal.event import Stage
+    from firstlight.report import give_up
+
+    holds = parts.settings.on_failure == "hold" and not parts.settings.dry_run
+    report = give_up.render(
+        outcome.diagnosis, outcome.step, treatments=tuple(boot.treatments), attempts=boot.attempts, elapsed=boot.elapsed
+    )
+    os.write(2, report.encode("utf-8", "backslashreplace"))
+    stage = Stage.HOLD if holds else Stage.END
+    parts.journal.write("give-up", stage, code=int(outcome.step.code), reason=outcome.step.reason)
+    if holds:
+        parts.tell("holding: the container stays up so that you can log in; `firstlight doctor` says what is wrong now")
+        parts.loop.wait_for(lambda: False, None)
+    return int(outcome.step.code)
+
+
+def _readiness(boot: Boot, ready: Ready) -> str:
+    """One line: how many GPUs are proven, which, and how long it took."""
+    gpus = getattr(ready.facts.cuda, "gpus", ())
+    names = ", ".join(sorted({str(gpu.name) for gpu in gpus if gpu.proven is True}))
+    count = ready.diagnosis.usable
+    return f"CUDA proven on {count} GPU{'s' if count != 1 else ''} ({names}) after {boot.elapsed:.2f} s"
+
+
+def _end_children(loop: Loop, journal: Journal) -> None:
+    """End every child that is left, except the one that writes the last lines."""
+    for process in list(loop.children.running.values()):
+        if process is not journal.writer:
+            loop.end(process)
+
+
+def _teller(*, quiet: bool) -> Callable[[str], None]:
+    """What says our own lines on standard error."""
+
+    def tell(line: str) -> None:
+        if not quiet:
+            os.write(2, f"firstlight: {line}\n".encode("utf-8", "backslashreplace"))
+
+    return tell

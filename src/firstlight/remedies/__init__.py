@@ -1,0 +1,1 @@
+"""What to do about a fault. Each remedy plans, purely, from facts; `apply` alone touches the machine."""

@@ -1,0 +1,97 @@
+"""From a named remedy to its plan, and from a plan to deeds: the only module here that touches the machine."""
+
+from __future__ import annotations
+
+import os
+import resource
+import tempfile
+from collections.abc import Mapping
+from typing import NoReturn
+
+from firstlight.faults.fault import Remedy
+from firstlight.probe.facts import Facts
+from firstlight.remedies import create_device_nodes, drop_preload, fix_library_path, raise_limits, rewrite_visible_devices
+from firstlight.remedies.plan import Action, Applied, Failed, LinkLibraries, MakeNode, Outcome, Plan, RaiseLimit, Refused, Risk, SetVariable
+from firstlight.system import files
+
+
+def plan(remedy: Remedy, facts: Facts, environment: Mapping[str, str]) -> Plan | Refused:
+    """What `remedy` would do on this machine for an app with this environment. Changes nothing."""
+    if remedy is Remedy.REWRITE_VISIBLE_DEVICES:
+        return rewrite_visible_devices.plan(facts, environment)
+    if remedy is Remedy.FIX_LIBRARY_PATH:
+        return fix_library_path.plan(facts, environment)
+    if remedy is Remedy.CREATE_DEVICE_NODES:
+        return create_device_nodes.plan(facts, environment)
+    if remedy is Remedy.RAISE_LIMITS:
+        return raise_limits.plan(facts, environment)
+    if remedy is Remedy.DROP_PRELOAD:
+        return drop_preload.plan(facts, environment)
+    if remedy is Remedy.REPLACE_INSTANCE:
+        return Refused("nobody inside a container can replace it")
+    _unreachable(remedy)
+
+
+def risk(remedy: Remedy) -> Risk:
+    """What `remedy` may cost."""
+    if remedy is Remedy.REWRITE_VISIBLE_DEVICES:
+        return rewrite_visible_devices.RISK
+    if remedy is Remedy.FIX_LIBRARY_PATH:
+        return fix_library_path.RISK
+    if remedy is Remedy.CREATE_DEVICE_NODES:
+        return create_device_nodes.RISK
+    if remedy is Remedy.RAISE_LIMITS:
+        return raise_limits.RISK
+    if remedy is Remedy.DROP_PRELOAD:
+        return drop_preload.RISK
+    if remedy is Remedy.REPLACE_INSTANCE:
+        return Risk.ASKED_ONLY
+    _unreachable(remedy)
+
+
+def perform(plan: Plan, environment: Mapping[str, str]) -> Outcome:
+    """Do what a plan says. The first action that fails ends it."""
+    done: list[str] = []
+    changes: dict[str, str | None] = {}
+    for action in plan.actions:
+        try:
+            changes.update(_perform(action, environment))
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            return Failed(f"cannot do {action}: {reason}")
+        done.append(str(action))
+    return Applied(tuple(done), changes)
+
+
+def _perform(action: Action, environment: Mapping[str, str]) -> dict[str, str | None]:
+    """Do one action; give the variables that change."""
+    if isinstance(action, SetVariable):
+        return {action.name: action.value}
+    if isinstance(action, MakeNode):
+        files.make_node(action.path, action.major, action.minor, replace=action.replace)
+        return {}
+    if isinstance(action, RaiseLimit):
+        number = getattr(resource, action.name)
+        soft = resource.RLIM_INFINITY if action.soft is None else action.soft
+        resource.setrlimit(number, (soft, resource.getrlimit(number)[1]))
+        return {}
+    directory = _link(action)
+    rest = environment.get("LD_LIBRARY_PATH")
+    return {"LD_LIBRARY_PATH": f"{directory}:{rest}" if rest else directory}
+
+
+def _link(action: LinkLibraries) -> str:
+    """A new directory with a link SONAME.1 for every driver library of the version."""
+    directory = tempfile.mkdtemp(prefix="firstlight-libraries-")
+    os.chmod(directory, 0o755)  # the app may run as another user
+    suffix = f".{action.version}"
+    for name in files.list_directory(action.directory):
+        if name.startswith("lib") and name.endswith(f".so{suffix}"):
+            os.symlink(os.path.join(action.directory, name), os.path.join(directory, name.removesuffix(suffix) + ".1"))
+            os.symlink(os.path.join(action.directory, name), os.path.join(directory, name))
+    return directory
+
+
+def _unreachable(remedy: NoReturn) -> NoReturn:
+    """The type checker proves that no remedy gets here."""
+    raise AssertionError(remedy)
