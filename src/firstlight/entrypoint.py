@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from firstlight.errors import ExitCode, Stopped
-from firstlight.probe import children
+from firstlight.probe import children, fingerprint
 from firstlight.supervise import command as app_command
 from firstlight.system import clock
 from firstlight.system.loop import Loop
@@ -34,6 +34,7 @@ class Parts(NamedTuple):
     journal: Journal
     tell: Callable[[str], None]
     started: float
+    seen: tuple[object, ...]  # the fingerprint of the devices from before the first probe
 
 
 def run(settings: Settings, command: Sequence[str], variables: Mapping[str, str], inherited_mask: Iterable[int]) -> int:
@@ -46,6 +47,7 @@ def run(settings: Settings, command: Sequence[str], variables: Mapping[str, str]
     app_command.find(command[0], variables)
     environment = _app_environment(variables)
     loop = Loop(inherited_mask)
+    seen = fingerprint.take()
     prover = None
     if settings.gpus != "none":
         prover = children.prover(loop, environment, hold=0 if settings.dry_run else settings.holder)
@@ -56,7 +58,7 @@ def run(settings: Settings, command: Sequence[str], variables: Mapping[str, str]
 
     directory = None if settings.dry_run else settings.state_dir or boot_journal.default_directory(variables)
     journal = boot_journal.Journal(loop, directory, started=started)
-    parts = Parts(settings, environment, loop, journal, _teller(quiet=settings.quiet), started)
+    parts = Parts(settings, environment, loop, journal, _teller(quiet=settings.quiet), started, seen)
     journal.write("boot", Stage.START, command=list(command), pid=os.getpid(), settings=settings._asdict())
     code = int(ExitCode.INTERNAL)
     try:
@@ -82,7 +84,9 @@ def cured_environment(variables: Mapping[str, str], inherited_mask: Iterable[int
     environment = _app_environment(variables)
     settings = run_settings.load({}, {})._replace(attempts=1, deadline=0.0, holder=0.0)
     started = clock.now()
-    parts = Parts(settings, environment, loop, boot_journal.Journal(loop, None, started=started), _teller(quiet=quiet), started)
+    parts = Parts(
+        settings, environment, loop, boot_journal.Journal(loop, None, started=started), _teller(quiet=quiet), started, fingerprint.take()
+    )
     try:
         outcome = conduct.conduct(
             _build(parts, frozenset({Remedy.REWRITE_VISIBLE_DEVICES, Remedy.FIX_LIBRARY_PATH})),
@@ -119,6 +123,7 @@ def _build(parts: Parts, allowed: frozenset[Remedy]) -> Boot:
         hold=0 if settings.dry_run else settings.holder,
         torch=settings.torch,
         tell=parts.tell,
+        seen=parts.seen,
         dry_run=settings.dry_run,
     )
 

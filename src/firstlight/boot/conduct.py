@@ -11,7 +11,7 @@ from firstlight.boot.prescribe import GiveUp, Policy, Proceed, Progress, Treat, 
 from firstlight.faults import diagnose
 from firstlight.faults.fault import Diagnosis, Remedy
 from firstlight.journal.event import Stage
-from firstlight.probe import children, collect, devices
+from firstlight.probe import children, collect, fingerprint
 from firstlight.probe.facts import Facts, Unknown, encode
 from firstlight.remedies import apply
 from firstlight.remedies.plan import Applied, Failed, Refused, Risk
@@ -40,12 +40,12 @@ class Boot:
     hold: float
     torch: str
     tell: Callable[[str], None]
+    seen: tuple[object, ...]  # the devices' fingerprint from before the last probe
     dry_run: bool = False
     attempts: int = 0
     tried: set[tuple[str, Remedy]] = field(default_factory=set)
     treatments: list[str] = field(default_factory=list)  # what was done, for the report
     told: str = ""  # the cause that was last told, so that it is told once
-    seen: tuple[object, ...] = ()  # the devices' fingerprint before the last probe
 
     @property
     def elapsed(self) -> float:
@@ -98,7 +98,7 @@ def conduct(boot: Boot, prover: Process) -> Ready | Abandoned | Rehearsed:
                 _treat(boot, facts, step)
             else:
                 _wait(boot, step)
-            boot.seen = devices.fingerprint()
+            boot.seen = fingerprint.take()
             prover = children.prover(boot.loop, boot.environment, hold=boot.hold)
     finally:
         boot.loop.unwatch("/dev")
@@ -210,7 +210,7 @@ def _wait(boot: Boot, step: Wait) -> None:
         while clock.now() < until:
             boot.loop.wait_for(lambda: bool(changes), min(clock.now() + _PROC_PERIOD, until))
             changes.clear()
-            if devices.fingerprint() != boot.seen:
+            if fingerprint.take() != boot.seen:
                 boot.journal.write("note", Stage.WAIT, words="the devices changed")
                 boot.attempts -= 1  # woken by an event: the retry policy counts the clock's attempts alone
                 return

@@ -7,6 +7,7 @@ import re
 import stat
 from collections.abc import Mapping
 
+from firstlight.probe import fingerprint
 from firstlight.probe.facts import NOT_ASKED, Cause, Devices, Node, NodeKind, Unknown
 from firstlight.probe.unread import unread
 from firstlight.system import files
@@ -19,23 +20,12 @@ _KINDS = {
     stat.S_IFLNK: NodeKind.SYMLINK,
 }
 
-# nvidia-caps is a folder of MIG capability nodes; its entries matter, not itself.
-_CAPABILITY_FOLDER = "/dev/nvidia-caps"
 _GPU_NODE = re.compile(r"/dev/nvidia\d+")
 
 
 def collect(opened: Mapping[str, int | Unknown]) -> Devices:
     """Every /dev/nvidia* node; `opened` maps a path to the errno of a real open, where one was tried."""
     return Devices(nodes=_nodes(opened), majors=majors(), dev_options=_dev_options())
-
-
-def node_paths() -> list[str]:
-    """Paths of the NVIDIA nodes, sorted. Raises OSError when /dev cannot be listed."""
-    paths = [f"/dev/{name}" for name in files.list_directory("/dev") if name.startswith("nvidia")]
-    if _CAPABILITY_FOLDER in paths:
-        paths.remove(_CAPABILITY_FOLDER)
-        paths += [f"{_CAPABILITY_FOLDER}/{name}" for name in files.list_directory(_CAPABILITY_FOLDER)]
-    return sorted(paths)
 
 
 def is_gpu_node(path: str) -> bool:
@@ -57,28 +47,9 @@ def majors() -> dict[str, int] | Unknown:
     return found
 
 
-def fingerprint() -> tuple[object, ...]:
-    """A cheap value that changes whenever a late node, module or GPU shows up: what a wait watches."""
-    marks: list[object] = []
-    try:
-        for path in node_paths():
-            status = files.status(path)
-            marks.append((path, status.st_mode, status.st_rdev, status.st_uid, status.st_gid))
-    except OSError as error:
-        marks.append(error.errno)
-    known = majors()
-    marks.append(tuple(known.items()) if isinstance(known, dict) else known.reason)
-    for name in ("/proc/driver/nvidia/version", "/proc/driver/nvidia/gpus"):
-        try:
-            marks.append(files.read_text(name) if name.endswith("version") else tuple(files.list_directory(name)))
-        except OSError as error:
-            marks.append(error.errno)
-    return tuple(marks)
-
-
 def _nodes(opened: Mapping[str, int | Unknown]) -> tuple[Node, ...] | Unknown:
     try:
-        paths = node_paths()
+        paths = fingerprint.node_paths()
     except OSError as error:
         return unread("/dev", error)
     found = []
