@@ -96,9 +96,12 @@ def usable(facts: Facts) -> int:
 
 
 def proof_is_whole(facts: Facts) -> bool:
-    """Whether CUDA proved every GPU that it shows, and shows as many as expected."""
+    """Whether CUDA proved every GPU that it shows, and shows as many as expected.
+
+    GPUs that were proven one by one, because cuInit failed on all of them together, are no whole proof.
+    """
     cuda = facts.cuda
-    if not isinstance(cuda, Cuda) or not cuda.gpus:
+    if not isinstance(cuda, Cuda) or not cuda.gpus or reading.known(cuda.init):
         return False
     count = usable(facts)
     wanted = expected(facts)

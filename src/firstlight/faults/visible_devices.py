@@ -82,7 +82,8 @@ def _judge(value: str, entries: list[str], gpus: _Gpus) -> Choice | Unknown:
         if isinstance(wrong, Unknown):
             return wrong
         if wrong is not None:
-            return Choice(value, len(taken), wrong)
+            name = f'"{entry}"' if len(entries) > 1 else "it"
+            return Choice(value, len(taken), f"{name} {wrong}")
         if entry in taken:
             return Choice(value, 0, f'"{entry}" is named twice, and CUDA then shows no GPU at all')
         taken.append(entry)
@@ -90,26 +91,29 @@ def _judge(value: str, entries: list[str], gpus: _Gpus) -> Choice | Unknown:
 
 
 def _wrong_entry(entry: str, gpus: _Gpus) -> str | Unknown | None:
+    """What is wrong with one entry, as the end of a sentence that starts with it."""
     if entry == "":
-        return "it is set to nothing, which hides every GPU"
+        return "names nothing, which hides every GPU from there on"
     if _INDEX.match(entry):
         return _wrong_index(int(entry), gpus)
     if entry.startswith(("GPU-", "MIG-")):
         return _wrong_uuid(entry, gpus)
     if _BARE_UUID.match(entry):
-        return f'"{entry}" lacks the "GPU-" in front of a UUID'
-    return f'"{entry}" is neither an index nor a UUID'
+        return 'lacks the "GPU-" in front of a UUID'
+    return "is neither an index nor a UUID"
 
 
 def _wrong_index(index: int, gpus: _Gpus) -> str | Unknown | None:
     if index < 0:
-        return f"{index} hides every GPU from there on"
+        return "is negative, which hides every GPU from there on"
     if gpus.count is None:
         return Unknown(f"cannot tell how many GPUs {NAME} may choose from", Cause.ABSENT)
     if index < gpus.count:
         return None
-    there = "there is one GPU here, and its index is 0" if gpus.count == 1 else f"the {gpus.count} GPUs here are 0 to {gpus.count - 1}"
-    return f"it names GPU {index}, but {there}"
+    there = (
+        "there is one GPU here, with index 0" if gpus.count == 1 else f"the {gpus.count} GPUs here have the indexes 0 to {gpus.count - 1}"
+    )
+    return f"names GPU {index}, but {there}"
 
 
 def _wrong_uuid(entry: str, gpus: _Gpus) -> str | Unknown | None:
@@ -118,7 +122,7 @@ def _wrong_uuid(entry: str, gpus: _Gpus) -> str | Unknown | None:
     if len(matches) == 1:
         return None
     if len(matches) > 1:
-        return f'"{entry}" is the start of {len(matches)} UUIDs'
+        return f"is the start of {len(matches)} UUIDs"
     if not gpus.complete or (entry.startswith("MIG-") and not same_kind):
         return Unknown(f"cannot tell whether {entry} is a GPU of this container: not every UUID is known", Cause.ABSENT)
-    return f'no GPU of this container has the UUID "{entry}"'
+    return "is the UUID of no GPU of this container"

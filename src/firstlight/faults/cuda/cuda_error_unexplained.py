@@ -72,7 +72,9 @@ def _what_failed(facts: Facts, cuda: Cuda) -> str | Unknown | None:
         return f"libcuda cannot be loaded: {cuda.library.reason}."
     errors = reading.cuda_errors(facts)
     if errors:
-        return f"{_capital(str(errors[0]))}: {_CODES.get(errors[0].code, 'an error that CUDA does not name')}."
+        # Where some GPUs work, one of the others is the cause of what CUDA says of all.
+        blamed = next((error for error in errors if error.gpu is not None), errors[0]) if granted.usable(facts) else errors[0]
+        return f"{_capital(str(blamed))}: {_CODES.get(blamed.code, 'an error that CUDA does not name')}."
     if isinstance(cuda.init, Unknown):
         return cuda.init if cuda.init.cause is Cause.NOT_ASKED else f"cuInit gave no answer: {cuda.init.reason}."
     wrong = [gpu.ordinal for gpu in cuda.gpus if reading.known(gpu.proven) is False]

@@ -43,7 +43,7 @@ def _from_code(facts: Facts, error: reading.CudaError) -> Evidence:
     quotes = (("CUDA", str(error)), ("compute mode", "unknown" if mode is None else str(mode)))
     if gpu is not None and mode == _EXCLUSIVE:
         processes = reading.known(gpu.processes)
-        holder = f"{processes} of them use it" if processes else "another uses it, perhaps outside this container"
+        holder = "one uses it" if processes else "another one has it, perhaps outside this container"
         return Evidence(f"GPU {gpu.index} is in exclusive mode, for one process at a time, and {holder}.", quotes)
     return Evidence(f"The GPU takes no further process now: {error}.", quotes)
 

@@ -35,7 +35,8 @@ def evidence(facts: Facts) -> Verdict:
     if total - used >= _ENOUGH:
         return None
     memory = f"{used >> 20:,} of {total >> 20:,} MiB are taken"
-    return Evidence(f"{name} has too little free memory to start on: {memory}.", (("CUDA", str(error)), (f"memory, {name}", memory)))
+    # The figure changes from one probe to the next, and the sentence must not: by it a cause is known again.
+    return Evidence(f"{name} has too little free memory for one more process.", (("CUDA", str(error)), (f"memory, {name}", memory)))
 
 
 FAULT = Fault(

@@ -40,11 +40,8 @@ def _why(facts: Facts, node: Node) -> str:
     if not _mode_permits(facts, node):
         return f"user {user.uid} (group {user.gid}) may not read and write it"
     label = reading.known(user.security_label)
-    return (
-        f"the mode permits it, so a security label forbids it (ours: {label})"
-        if label
-        else "the mode permits it, so a security module forbids it"
-    )
+    ours = f" (our label: {label})" if label else ""
+    return f"the mode does not keep this user out, so a security module does{ours}"
 
 
 def _mode_permits(facts: Facts, node: Node) -> bool:

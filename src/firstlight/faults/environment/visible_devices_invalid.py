@@ -25,7 +25,7 @@ def evidence(facts: Facts) -> Verdict:
     if choice.wrong is None:
         return None
     value = f'{visible_devices.NAME} is "{choice.value}"'
-    shown = "" if choice.shown == 0 else f"; CUDA shows the {choice.shown} before it"
+    shown = "" if choice.shown == 0 else "; what stands before it counts, and nothing after it"
     return Evidence(f"{value}: {choice.wrong}{shown}.", ((visible_devices.NAME, choice.value),), stops=not granted.proof_is_whole(facts))
 
 

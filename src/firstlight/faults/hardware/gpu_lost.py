@@ -22,7 +22,7 @@ from firstlight.probe.facts import Facts, NvmlGpu, Unknown
 _NVML_SAYS = {
     8: "its power cable is not connected, or it lacks power",
     10: "the kernel cannot deliver its interrupts",
-    15: "it is lost: it has fallen off the bus",
+    15: "it has fallen off the bus",
     16: "it requires a reset",
 }
 # Field 230. 3 and 5 (drain, recover the IMEX domain) concern links between GPUs, and no GPU by itself.

@@ -29,7 +29,7 @@ def evidence(facts: Facts) -> Verdict:
 
 def _answers(facts: Facts) -> Iterator[tuple[str, object]]:
     for node in reading.known(facts.devices.nodes) or ():
-        yield f"open of {node.path}", node.opened
+        yield f"The open of {node.path}", node.opened
     yield "NVML", facts.nvml
     if isinstance(facts.nvml, Nvml):
         yield "NVML's start", facts.nvml.init
@@ -38,13 +38,13 @@ def _answers(facts: Facts) -> Iterator[tuple[str, object]]:
     cuda = reading.asked_cuda(facts)
     if cuda is None:
         return
-    yield "the load of libcuda", cuda.library
+    yield "The load of libcuda", cuda.library
     yield "cuInit", cuda.init
     yield "CUDA's count of GPUs", cuda.count
     for gpu in cuda.gpus:
-        yield f"the context on GPU {gpu.ordinal}", gpu.context
-        yield f"the kernel on GPU {gpu.ordinal}", gpu.kernel
-        yield f"the proof of GPU {gpu.ordinal}", gpu.proven
+        yield f"The context on GPU {gpu.ordinal}", gpu.context
+        yield f"The kernel on GPU {gpu.ordinal}", gpu.kernel
+        yield f"The proof of GPU {gpu.ordinal}", gpu.proven
 
 
 FAULT = Fault(

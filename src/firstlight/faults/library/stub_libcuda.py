@@ -30,7 +30,8 @@ def evidence(facts: Facts) -> Verdict:
     if error is not None:
         cuda = reading.asked_cuda(facts)
         library = (reading.known(cuda.library) if cuda else None) or "libcuda"
-        return Evidence(f"{library} calls itself a stub ({error}); {behind}.", (("CUDA", str(error)),))
+        where = f"; {behind}" if real is None or real.real_path != library else ""
+        return Evidence(f"{library} calls itself a stub ({error}){where}.", (("CUDA", str(error)),))
     stubs = [item for item in reading.libcuda_files(facts, LibraryKind.STUB) if item.found_in == "LD_LIBRARY_PATH"]
     if stubs:
         sentence = f"{stubs[0].path} is a stub on LD_LIBRARY_PATH, behind the real libcuda: a program that loads libcuda.so gets it."

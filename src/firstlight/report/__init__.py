@@ -1,0 +1,1 @@
+"""Rendering only: what was found, as text for people and as JSON for programs."""
