@@ -1,8 +1,8 @@
-"""The first lines that run when firstlight.pyz is started: the archive's own __main__."""
+"""The first lines that run when firstlight.pyz is started: the archive's own __main__, in the place of the package's."""
 
 import _signal  # the C part of `signal`: the rest of that module would cost milliseconds in which a signal is lost
 
-_signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+INHERITED_MASK = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
 
 import sys
 
@@ -15,6 +15,6 @@ if not archive.startswith("/"):
     archive = os.path.abspath(archive)
 sys.path[0:1] = [f"{archive}/{sys.implementation.cache_tag}", archive]
 
-from firstlight.__main__ import main
+from firstlight.cli import main
 
-sys.exit(main())
+sys.exit(main.main(sys.argv[1:], INHERITED_MASK))
