@@ -40,5 +40,5 @@ class Box:
 
 def from_json(data: Mapping[str, Any]) -> Box:
     """The box that `to_json` gave."""
-    pairs = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items() if name != "nodes"}
+    pairs: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items() if name != "nodes"}
     return Box(nodes=tuple(Node(**node) for node in data["nodes"]), **pairs)

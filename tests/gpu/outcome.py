@@ -11,6 +11,9 @@ from typing import Any
 
 from cases import Case
 
+# What libcuda did by itself while it was probed, written down as a remedy that happened.
+DRIVERS_OWN = "driver-created-node"
+
 # One screen line and when it was printed (CLOCK_MONOTONIC).
 Line = tuple[float, str]
 
@@ -51,7 +54,7 @@ def read(report: Mapping[str, Any], lines: Sequence[Line], state: Path, record: 
         exit=report["exit"],
         overdue=bool(report.get("overdue")),
         causes=causes,
-        findings=tuple(dict.fromkeys(text for event in events if event.get("kind") == "finding" and (text := _fault(event)))),
+        findings=tuple(dict.fromkeys(_findings(events))),
         remedies=tuple(dict.fromkeys(_remedies(events))),
         named=_since(first_naming, started),
         app_started=_since(app_at, started),
@@ -80,7 +83,7 @@ def complaints(case: Case, outcome: Outcome) -> list[str]:
         wrong.append(f"names {first or 'no cause'}, not {case.cause or 'none'}")
     elif first is not None and outcome.named is None:
         wrong.append(f"{first} is in the journal but never on the screen")
-    allowed = {case.remedy} if case.remedy else {"rewrite-visible-devices"} if case.may_name else set()
+    allowed = {DRIVERS_OWN, case.remedy} | ({"rewrite-visible-devices"} if case.may_name else set())
     if case.remedy and case.remedy not in outcome.remedies:
         wrong.append(f"{case.remedy} was not applied")
     if unasked := set(outcome.remedies) - allowed:
@@ -118,22 +121,26 @@ def _events(state: Path) -> Iterable[dict[str, Any]]:
                 yield event
 
 
+def _findings(events: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    """The faults found, in the order of the journal."""
+    return (event["fault"] for event in events if event.get("kind") == "finding" and isinstance(event.get("fault"), str))
+
+
 def _causes(events: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    """The root cause of each diagnosis: the first of the findings that were written before it."""
+    found: list[str] = []
     for event in events:
-        if event.get("kind") == "diagnosis":
-            cause = event.get("root_cause") or event.get("cause")
-            if isinstance(cause, str):
-                yield cause
-
-
-def _fault(event: Mapping[str, Any]) -> str | None:
-    value = event.get("fault") or event.get("id")
-    return value if isinstance(value, str) else None
+        if event.get("kind") == "finding":
+            found.append(str(event.get("fault")))
+        elif event.get("kind") == "diagnosis":
+            yield from found[:1]
+            found = []
 
 
 def _remedies(events: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    """The remedies that were applied, in order."""
     for event in events:
-        if event.get("kind") == "remedy" and event.get("outcome", "applied") == "applied" and isinstance(event.get("remedy"), str):
+        if event.get("kind") == "remedy" and event.get("outcome") == "applied" and isinstance(event.get("remedy"), str):
             yield event["remedy"]
 
 

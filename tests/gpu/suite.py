@@ -30,16 +30,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import machine as machines
+import outcome as outcomes
+import page
+from box import Box
+from cases import CASES, Case
+from private import Start, start
+
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
-
-import machine as machines  # noqa: E402 - beside this file, wherever it is carried
-import outcome as outcomes  # noqa: E402
-import page  # noqa: E402
-from box import Box  # noqa: E402
-from cases import CASES, Case  # noqa: E402
-from private import Start, start  # noqa: E402
-
 SPARE = 15.0  # seconds beyond a case's own limit before its launcher is given up
 
 
