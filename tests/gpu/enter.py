@@ -100,16 +100,20 @@ def run(order: dict[str, Any], box: Box, group: str | None) -> dict[str, Any]:
     os.close(sender)
     with os.fdopen(receiver) as words:
         said = words.read()  # ends when the command is executed, or when that failed
-    if not said.startswith("started "):
+    started, _, refusal = said.partition("\n")
+    if refusal or not started:
         os.waitpid(child, 0)
-        return {"cannot": said or "cannot start the command"}
-    report: dict[str, Any] = {"started": float(said.split()[1]), "appeared": {}}
+        return {"cannot": refusal or "cannot start the command"}
+    report: dict[str, Any] = {"started": float(started), "appeared": {}}
     report.update(_accompany(child, box, report["started"], order["limit"], report["appeared"]))
     return report
 
 
 def become(order: dict[str, Any], box: Box, group: str | None, sender: int) -> NoReturn:
-    """In the child, PID 1 of its namespace: take on what the box asks for, then become the command. Tells `sender` how it went."""
+    """In the child, PID 1 of its namespace: take on what the box asks for, then become the command.
+
+    Tells `sender` when the command is executed, and on a second line why something could not be done.
+    """
     try:
         os.setsid()
         kernel.mount("proc", "/proc", "proc")
@@ -128,10 +132,10 @@ def become(order: dict[str, Any], box: Box, group: str | None, sender: int) -> N
         kernel.die_with_parent(signal.SIGKILL)
         os.chdir(order["directory"])
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-        os.write(sender, f"started {time.monotonic():.6f}\n".encode())
+        os.write(sender, f"{time.monotonic():.6f}".encode())
         os.execvpe(order["argv"][0], order["argv"], order["environment"])
     except OSError as error:
-        os.write(sender, (error.strerror or str(error)).encode())
+        os.write(sender, f"\n{error.strerror or error}".encode())
     finally:
         os._exit(125)
 

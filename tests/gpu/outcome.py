@@ -1,4 +1,4 @@
-"""What came of one start, read from its journal, its screen and the app's record; and whether that was right. Pure, save for reading files."""
+"""What came of one start, read from its journal, its screen and the app's record; and whether that was right."""
 
 from __future__ import annotations
 
