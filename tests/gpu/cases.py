@@ -33,11 +33,12 @@ class Case:
         cause: the root cause that must be named first; None where the machine is well.
         remedy: the remedy that must have been applied; None where none may be.
         cuda: whether the app is started and its kernel must be right. Where False, the app must not have run at all.
-        may_name: faults that may be named although the machine is usable.
+        may_name: faults that may be named although the machine is usable, and `may_apply` remedies that may be applied.
         app: "cuda" (driver API, every visible GPU), or "torch".
         copies: how many such machines start at once.
         alone: nothing else runs meanwhile.
         memory_held: seconds for which another process holds the GPU's memory; None for not at all.
+        examined: whether `facts` and `doctor` are asked about the machine afterwards.
     """
 
     name: str
@@ -48,11 +49,13 @@ class Case:
     remedy: str | None = None
     cuda: bool = True
     may_name: tuple[str, ...] = ()
+    may_apply: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     app: str = "cuda"
     copies: int = 1
     alone: bool = False
     memory_held: float | None = None
+    examined: bool = True
     limit: float = 90.0
 
     @property
@@ -154,6 +157,7 @@ def _visible_devices_cases() -> tuple[Case, ...]:
         story="CUDA_VISIBLE_DEVICES is '0,8': CUDA takes the 0 and drops the rest",
         make=visible_devices("0,8"),
         may_name=("visible-devices-invalid",),
+        may_apply=("rewrite-visible-devices",),
     )
     return (*invalid, good_first, *valid)
 
@@ -241,10 +245,10 @@ def _library_cases() -> tuple[Case, ...]:
         ),
         Case(
             name="compat-first",
-            story="a compat libcuda is first on LD_LIBRARY_PATH",
+            story="a compat libcuda is first on LD_LIBRARY_PATH: whether it fits is the driver's to say",
             make=library_first("compat"),
-            cause="compat-library-active",
-            remedy="fix-library-path",
+            may_name=("compat-library-active",),
+            may_apply=("fix-library-path",),
         ),
     )
 
@@ -299,7 +303,7 @@ def _neighbour_cases() -> tuple[Case, ...]:
             story="another process holds the GPU's memory, and two attempts one second apart are allowed",
             make=healthy(),
             options=("--attempts", "2", "--delay", "1s"),
-            exits=(NO_GPU, OTHER_HOST),
+            exits=(OTHER_HOST,),
             cause="gpu-memory-full",
             cuda=False,
             alone=True,
@@ -312,6 +316,7 @@ def _neighbour_cases() -> tuple[Case, ...]:
             cause="gpu-memory-full",
             alone=True,
             memory_held=5.0,
+            examined=False,
         ),
     )
 
@@ -333,6 +338,6 @@ CASES: tuple[Case, ...] = (
         cause="gpu-not-granted",
         cuda=False,
     ),
-    Case(name="sixteen-at-once", story="sixteen healthy containers start at once", make=healthy(), copies=16, alone=True),
+    Case(name="sixteen-at-once", story="sixteen healthy containers start at once", make=healthy(), copies=16, alone=True, examined=False),
     *_neighbour_cases(),
 )

@@ -83,7 +83,7 @@ def complaints(case: Case, outcome: Outcome) -> list[str]:
         wrong.append(f"names {first or 'no cause'}, not {case.cause or 'none'}")
     elif first is not None and outcome.named is None:
         wrong.append(f"{first} is in the journal but never on the screen")
-    allowed = {DRIVERS_OWN, case.remedy} | ({"rewrite-visible-devices"} if case.may_name else set())
+    allowed = {DRIVERS_OWN, case.remedy, *case.may_apply}
     if case.remedy and case.remedy not in outcome.remedies:
         wrong.append(f"{case.remedy} was not applied")
     if unasked := set(outcome.remedies) - allowed:
@@ -91,6 +91,12 @@ def complaints(case: Case, outcome: Outcome) -> list[str]:
     if case.late and _named_after_the_wait(outcome):
         wrong.append("the cause was named only after the wait")
     return wrong
+
+
+def doctors_complaints(case: Case, doctor: Mapping[str, Any]) -> list[str]:
+    """Whether `doctor`, asked about the same machine before anything was done to it, says the same."""
+    right = (1,) if case.cause is not None else (0, 2) if case.may_name else (0,)
+    return [] if doctor["exit"] in right else [f"doctor exits {doctor['exit']}, not {' or '.join(map(str, right))}"]
 
 
 def _named_after_the_wait(outcome: Outcome) -> bool:

@@ -150,8 +150,9 @@ class Suite:
 
     def _examine(self, case: Case, box: Box) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
         """`firstlight facts` and `firstlight doctor` on the same machine, as it is at the start."""
-        if case.copies > 1:
+        if not case.examined:
             return None, None
+        box = dataclasses.replace(box, nodes=tuple(node for node in box.nodes if not node.after))
         directory = self.scratch / "cases" / case.name / "examined"
         directory.mkdir(parents=True)
         answers = []
@@ -172,6 +173,8 @@ class Suite:
 
     def _judge(self, case: Case, starts: list[outcomes.Outcome], doctor: dict[str, Any] | None) -> Result:
         wrong = [complaint for outcome in starts for complaint in outcomes.complaints(case, outcome)]
+        if doctor is not None:
+            wrong += outcomes.doctors_complaints(case, doctor)
         wrong = list(dict.fromkeys(wrong))
         return Result(
             case=case,
