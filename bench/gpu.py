@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "tests" / "gpu"))
 
 from box import Box  # noqa: E402 - beside the suite, whose private machines these are
-from machine import CannotMake, Machine, examine  # noqa: E402
+from machine import CannotMake, Machine, ask_driver, examine  # noqa: E402
 from private import Start, start  # noqa: E402
 
 LATE = 1.5  # seconds until a late node appears: long enough for every start to have seen that it is missing
@@ -66,7 +65,7 @@ class Bed:
             return took
 
         wall([floor], expect=0)  # warms the page cache for both sides
-        samples, early = interleave(
+        samples, failed = interleave(
             self.rounds,
             {
                 OURS_TRUE: lambda: wall(self._run("true"), expect=0),
@@ -74,9 +73,9 @@ class Bed:
                 OURS_APP: lambda: run(self._run(floor, str(self.record)), held),
             },
         )
-        figures = [Figure(name=name, samples=values, missing=early) for name, values in samples.items()]
-        figures.append(Figure(name=INIT_ALONE, samples=tuple(alone), unit="ms", missing=early))
-        figures.append(Figure(name=INIT_HELD, samples=tuple(held), unit="ms", missing=early))
+        figures = [Figure(name=name, samples=values, missing=failed[name]) for name, values in samples.items()]
+        figures.append(Figure(name=INIT_ALONE, samples=tuple(alone), unit="ms", missing=failed[FLOOR]))
+        figures.append(Figure(name=INIT_HELD, samples=tuple(held), unit="ms", missing=failed[OURS_APP]))
         return figures
 
     def naming(self) -> list[Figure]:
@@ -135,8 +134,8 @@ class Bed:
             return run
 
         script = ["/bin/sh", str(HERE / "usual_script.sh"), *app]
-        samples, early = interleave(self.rounds, {ours: way(self._run(*app)), usual: way(script)})
-        return [Figure(name=name, samples=values, missing=early) for name, values in samples.items()]
+        samples, failed = interleave(self.rounds, {ours: way(self._run(*app)), usual: way(script)})
+        return [Figure(name=name, samples=values, missing=failed[name]) for name, values in samples.items()]
 
     def _run(self, *app: str) -> list[str]:
         return [*self.firstlight, "run", "--state-dir", str(self.state), "--", *app]
@@ -177,12 +176,5 @@ class Bed:
 
 def describe() -> dict[str, str]:
     """The GPU and its driver; "none" where there is none."""
-    query = ["nvidia-smi", "--query-gpu=name,driver_version,persistence_mode", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False).stdout.splitlines()
-    except (OSError, subprocess.TimeoutExpired):
-        answer = []
-    if not answer:
-        return {"GPU": "none"}
-    name, driver, persistence = (part.strip() for part in answer[0].split(","))
-    return {"GPU": name, "driver": driver, "persistence mode": persistence}
+    answers = ask_driver("name", "driver_version", "persistence_mode")
+    return dict(zip(("GPU", "driver", "persistence mode"), answers, strict=True)) if answers else {"GPU": "none"}

@@ -44,20 +44,23 @@ def ratio(name: str, above: Figure, below: Figure, target: str = "") -> Figure:
     return Figure(name=name, samples=(above.median / below.median,), unit="×", target=target)
 
 
-def interleave(rounds: int, ways: Mapping[str, Callable[[], float]]) -> tuple[dict[str, tuple[float, ...]], str]:
-    """A B A B …: every way once a round, so that whatever changes with time changes for all.
+def interleave(rounds: int, ways: Mapping[str, Callable[[], float]]) -> tuple[dict[str, tuple[float, ...]], dict[str, str]]:
+    """A B A B …: every way once a round, so that whatever changes with time changes for all. A way that fails is left out from then on.
 
     Returns:
-        the samples by name, and why it stopped early ("" when it did not).
+        the samples by name, and by name why a way was left out ("" when it was not).
     """
     samples: dict[str, list[float]] = {name: [] for name in ways}
+    failed = dict.fromkeys(ways, "")
     for _ in range(rounds):
         for name, way in ways.items():
+            if failed[name]:
+                continue
             try:
                 samples[name].append(way())
             except NotMeasured as reason:
-                return {name: tuple(values) for name, values in samples.items()}, f"{name}: {reason}"
-    return {name: tuple(values) for name, values in samples.items()}, ""
+                failed[name] = str(reason)
+    return {name: tuple(values) for name, values in samples.items()}, failed
 
 
 class NotMeasured(Exception):

@@ -51,10 +51,10 @@ def remove(directory: str) -> None:
 
 def _roots() -> list[tuple[str, str]]:
     """Where cgroups can be made: our own group's directory under each hierarchy that can deny devices, v2 first."""
-    own = {}
+    own: dict[str, str] = {}
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, place = line.split(":", 2)
-        own[controllers] = place
+        own.update(dict.fromkeys(controllers.split(","), place))
     found = []
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         left, _, right = line.partition(" - ")

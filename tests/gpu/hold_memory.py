@@ -11,7 +11,11 @@ LEFT = 96 << 20
 
 def main():
     """Hold, wait, let go."""
-    cuda = ctypes.CDLL("libcuda.so.1")
+    try:
+        cuda = ctypes.CDLL("libcuda.so.1")
+    except OSError as error:
+        print(f"cannot hold the memory: {error}", flush=True)
+        sys.exit(41)
 
     def call(name, *arguments):
         code = getattr(cuda, name)(*arguments)

@@ -113,23 +113,29 @@ def examine(scratch: str) -> Machine:
             continue
         if stat.S_ISCHR(status.st_mode):
             nodes.append(Node(name=os.path.basename(path), major=os.major(status.st_rdev), minor=os.minor(status.st_rdev)))
-    listing = _output("nvidia-smi", "--query-gpu=uuid,name,driver_version", "--format=csv,noheader").splitlines()
-    uuid, gpu, driver = ([part.strip() for part in listing[0].split(",")] if listing else []) or ("", "none", "none")
+    uuid, gpu, driver = ask_driver("uuid", "name", "driver_version") or ("", "none", "none")
     return Machine(nodes=tuple(nodes), uuid=uuid, gpu=gpu, driver=driver, scratch=scratch)
 
 
 def describe(machine: Machine) -> dict[str, str]:
     """What the page says of the machine: no host name, no path."""
-    persistence = _output("nvidia-smi", "--query-gpu=persistence_mode", "--format=csv,noheader").strip().splitlines()
     return {
         "GPU": machine.gpu,
         "driver": machine.driver,
-        "persistence mode": persistence[0] if persistence else "unknown",
+        "persistence mode": "".join(ask_driver("persistence_mode")) or "unknown",
         "kernel": platform.release(),
         "cores": str(os.cpu_count()),
         "Python": platform.python_version(),
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
     }
+
+
+def ask_driver(*fields: str) -> tuple[str, ...]:
+    """What nvidia-smi says of the first GPU; nothing where there is none."""
+    program = shutil.which("nvidia-smi") or "/usr/local/nvidia/bin/nvidia-smi"
+    lines = _output(program, f"--query-gpu={','.join(fields)}", "--format=csv,noheader").splitlines()
+    answers = tuple(part.strip() for part in lines[0].split(",")) if lines else ()
+    return answers if len(answers) == len(fields) else ()
 
 
 def _output(*argv: str) -> str:

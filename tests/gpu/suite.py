@@ -98,7 +98,7 @@ class Records:
         _replace(self.out / "gpu-results.md", page.render(self.machine, self.results))
         draft = self.out / "logs.tar.gz.draft"
         with tarfile.open(draft, "w:gz", compresslevel=1) as archive:
-            archive.add(self.scratch / "cases", arcname="cases")
+            archive.add(self.scratch / "cases", arcname="cases", filter=_without_caches)
         draft.replace(self.out / "logs.tar.gz")
 
 
@@ -229,6 +229,11 @@ def _command(text: str, scratch: Path) -> list[str]:
         elif os.sep in word:
             words[place] = os.path.abspath(word)
     return words
+
+
+def _without_caches(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """All but what CUDA and PyTorch keep in hidden folders of a home."""
+    return None if os.path.basename(member.name).startswith(".") else member
 
 
 def _replace(place: Path, text: str) -> None:
