@@ -36,7 +36,7 @@ USUAL_LATE = f"GPU node late by {LATE_FOR_USUAL:.0f} s, to the app's start: the 
 
 # (name, numerator, denominator, target)
 RATIOS = (
-    ("ratio: firstlight run -- true / C program", OURS_TRUE, FLOOR, "≤ 1.5 ×"),
+    ("ratio: firstlight run -- true / C program", OURS_TRUE, FLOOR, "≤ 1.5 x"),
     ("ratio: firstlight run -- C program / C program", OURS_APP, FLOOR, ""),
     ("ratio: cuInit alone / cuInit with the holder", INIT_ALONE, INIT_HELD, ""),
     ("ratio: usual script / firstlight, healthy", USUAL_HEALTHY, OURS_HEALTHY, ""),

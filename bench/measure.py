@@ -40,8 +40,8 @@ class Figure:
 def ratio(name: str, above: Figure, below: Figure, target: str = "") -> Figure:
     """The ratio of two medians that were taken side by side."""
     if above.median is None or not below.median:
-        return Figure(name=name, unit="×", target=target, missing=above.missing or below.missing or "one side has no samples")
-    return Figure(name=name, samples=(above.median / below.median,), unit="×", target=target)
+        return Figure(name=name, unit="x", target=target, missing=above.missing or below.missing or "one side has no samples")
+    return Figure(name=name, samples=(above.median / below.median,), unit="x", target=target)
 
 
 def interleave(rounds: int, ways: Mapping[str, Callable[[], float]]) -> tuple[dict[str, tuple[float, ...]], dict[str, str]]:
@@ -63,7 +63,7 @@ def interleave(rounds: int, ways: Mapping[str, Callable[[], float]]) -> tuple[di
     return {name: tuple(values) for name, values in samples.items()}, failed
 
 
-class NotMeasured(Exception):
+class NotMeasured(Exception):  # noqa: N818 - no error: this machine has no means for it
     """A figure that cannot be taken here; the message says why."""
 
 
@@ -80,7 +80,7 @@ def table(word: str, machine: Mapping[str, str], figures: Sequence[Figure]) -> s
     lines = [f"# Measured by `bench/run.py {word}`", "", "Generated; do not edit. Medians, in brackets the least and the greatest.", ""]
     lines += ["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in machine.items()), ""]
     lines += ["| figure | measured | target | samples |", "| --- | --- | --- | --- |"]
-    lines += [f"| {figure.name} | {_measured(figure)} | {figure.target or '–'} | {len(figure.samples) or '–'} |" for figure in figures]
+    lines += [f"| {figure.name} | {_measured(figure)} | {figure.target or '-'} | {len(figure.samples) or '-'} |" for figure in figures]
     return "\n".join(lines) + "\n"
 
 
@@ -99,7 +99,7 @@ def _measured(figure: Figure) -> str:
 
 
 def _number(value: float, unit: str) -> str:
-    digits = {"s": 3, "ms": 1, "MB": 1, "×": 2, "/s": 2}[unit]
+    digits = {"s": 3, "ms": 1, "MB": 1, "x": 2, "/s": 2}[unit]
     return f"{value:.{digits}f} {unit}".replace(" /s", "/s")
 
 

@@ -10,7 +10,7 @@ stopped leaves what it had. A figure that cannot be taken is listed with the rea
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import os
 import platform
 import shlex
@@ -132,6 +132,22 @@ def gpu_needed(bench: Bench) -> Iterator[tuple[str, Callable[[], list[Figure]]]]
     yield "the usual script, late node", test.usual_late
 
 
+def take(name: str, group: Callable[[], list[Figure]]) -> list[Figure]:
+    """The figures of one group, or the reason why there are none."""
+    try:
+        return group()
+    except NotMeasured as reason:
+        return [Figure(name=name, missing=str(reason))]
+    except Exception as error:  # noqa: BLE001 - one broken group must not cost the others
+        return [Figure(name=name, missing=f"{type(error).__name__}: {error}")]
+
+
+def built() -> str:
+    """The one file where `make build` left it, else the package of this interpreter."""
+    one_file = HERE.parent / "dist" / "firstlight.pyz"
+    return shlex.join([sys.executable, str(one_file)] if one_file.exists() else [sys.executable, "-m", "firstlight"])
+
+
 def describe() -> dict[str, str]:
     """The machine, without names."""
     return {
@@ -139,7 +155,7 @@ def describe() -> dict[str, str]:
         "kernel": platform.release(),
         "cores": str(os.cpu_count()),
         "Python": platform.python_version(),
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "date": dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
     }
 
 
@@ -153,8 +169,8 @@ def ratios(figures: Sequence[Figure]) -> list[Figure]:
 def main() -> int:
     """Measure what the word asks for."""
     parser = argparse.ArgumentParser(description="Measure firstlight.")
-    parser.add_argument("word", choices=("local", "gpu"))
-    parser.add_argument("--firstlight", required=True, help='the command, such as "python3 firstlight.pyz"')
+    parser.add_argument("word", nargs="?", choices=("local", "gpu"), default="local")
+    parser.add_argument("--firstlight", default=built(), help='the command, such as "python3 firstlight.pyz" (default: "%(default)s")')
     parser.add_argument("--rounds", type=int, default=10, help="samples of each figure (default 10)")
     parser.add_argument("--out", type=Path, default=HERE / "results")
     parser.add_argument("--only", metavar="TEXT", help="only the groups of figures whose name contains TEXT")
@@ -168,14 +184,7 @@ def main() -> int:
         for name, group in groups:
             if arguments.only and arguments.only not in name:
                 continue
-            try:
-                if time.monotonic() > until:
-                    raise NotMeasured("the time for this run was over")
-                bench.add(group())
-            except NotMeasured as reason:
-                bench.add([Figure(name=name, missing=str(reason))])
-            except Exception as error:  # noqa: BLE001 - one broken figure must not cost the others
-                bench.add([Figure(name=name, missing=f"{type(error).__name__}: {error}")])
+            bench.add(take(name, group) if time.monotonic() < until else [Figure(name=name, missing="the time for this run was over")])
         bench.add(ratios(bench.figures))
     return 0
 

@@ -45,7 +45,7 @@ PTX = b"""
 \0"""
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - the driver's answer, and what the app is there to record
     """A driver call gave something else than 0."""
 
 

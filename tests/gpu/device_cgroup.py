@@ -27,15 +27,20 @@ def create(major: int) -> str:
             reasons.append(f"{kind}: cannot create a cgroup: {error.strerror}")
             continue
         try:
-            if kind == "v2":
-                kernel.deny_major_by_bpf(directory, major)
-            else:
-                Path(directory, "devices.deny").write_text(f"c {major}:* rwm")
-            return directory
+            _deny(kind, directory, major)
         except OSError as error:
             reasons.append(f"{kind}: {error.strerror or error}")
             remove(directory)
+        else:
+            return directory
     raise OSError(f"cannot deny a device major: {'; '.join(reasons) or 'no cgroup file system is mounted'}")
+
+
+def _deny(kind: str, directory: str, major: int) -> None:
+    if kind == "v2":
+        kernel.deny_major_by_bpf(directory, major)
+    else:
+        Path(directory, "devices.deny").write_text(f"c {major}:* rwm")
 
 
 def join(directory: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import glob
 import os
 import platform
@@ -18,7 +18,7 @@ from pathlib import Path
 from box import Box, Node
 
 
-class CannotMake(Exception):
+class CannotMake(Exception):  # noqa: N818 - no error: the case is listed with this reason
     """A case that this machine gives no means for; the message says why."""
 
 
@@ -126,7 +126,7 @@ def describe(machine: Machine) -> dict[str, str]:
         "kernel": platform.release(),
         "cores": str(os.cpu_count()),
         "Python": platform.python_version(),
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "date": dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
     }
 
 

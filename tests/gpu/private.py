@@ -52,7 +52,8 @@ def start(
         launcher = subprocess.Popen(
             [sys.executable, str(ENTER), f"{folder}/order.json"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        assert launcher.stdout is not None and launcher.stderr is not None
+        assert launcher.stdout is not None
+        assert launcher.stderr is not None
         readers = [
             threading.Thread(target=_read_output, args=(launcher.stdout, done), daemon=True),
             threading.Thread(target=_read_errors, args=(launcher.stderr, done), daemon=True),

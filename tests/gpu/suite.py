@@ -192,7 +192,8 @@ class Suite:
             return
         program = [sys.executable, str(HERE / "hold_memory.py")]
         with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
-            assert holder.stdin is not None and holder.stdout is not None
+            assert holder.stdin is not None
+            assert holder.stdout is not None
             said = holder.stdout.readline().strip()
             if said != "held":
                 raise machines.CannotMake(said or "cannot hold the GPU's memory: the process that should ended")

@@ -10,6 +10,8 @@ import pytest
 from box import Box, Node, from_json
 from private import Start, start
 
+pytestmark = pytest.mark.root
+
 CONTROL = Node(name="nvidiactl", major=195, minor=255)
 WAIT_FOR_GPU = "while [ ! -e /dev/nvidia0 ]; do sleep 0.02; done; ls /dev/nvidia*"
 
