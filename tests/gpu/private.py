@@ -83,15 +83,17 @@ def _report(place: Path, done: Start) -> dict[str, Any]:
 
 
 def _read_output(stream: IO[bytes], done: Start) -> None:
-    done.output = stream.read().decode(errors="replace")
+    with stream:
+        done.output = stream.read().decode(errors="replace")
 
 
 def _read_errors(stream: IO[bytes], done: Start) -> None:
     """Lines with the time at which each was complete. Read by os.read, since a buffered reader would hold a line back."""
     rest = b""
-    while chunk := os.read(stream.fileno(), 65536):
-        at = time.monotonic()
-        *lines, rest = (rest + chunk).split(b"\n")
-        done.errors.extend((at, line.decode(errors="replace")) for line in lines)
+    with stream:
+        while chunk := os.read(stream.fileno(), 65536):
+            at = time.monotonic()
+            *lines, rest = (rest + chunk).split(b"\n")
+            done.errors.extend((at, line.decode(errors="replace")) for line in lines)
     if rest:
         done.errors.append((time.monotonic(), rest.decode(errors="replace")))
