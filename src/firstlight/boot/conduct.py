@@ -47,7 +47,7 @@ class Boot:
     attempts: int = 0
     tried: set[tuple[str, Remedy]] = field(default_factory=set)
     treatments: list[str] = field(default_factory=list)  # what was done, for the report
-    told: str = ""  # what was last said of the cause, so that it is said once
+    told: set[str] = field(default_factory=set)  # causes that were said, each once
     told_at: float = 0.0
 
     @property
@@ -158,8 +158,9 @@ def _tell_cause(boot: Boot, diagnosis: Diagnosis, step: prescribe.Step) -> None:
     """Say the cause as soon as it is seen, not after the wait; later only that it is still there, now and then."""
     cause = diagnosis.root_cause
     words = "no GPU yet, and no fault to be seen" if cause is None else f"{cause.fault.id}: {cause.evidence.sentence}"
-    if words != boot.told and (cause is not None or isinstance(step, Wait)):
-        boot.told, boot.told_at = words, clock.now()
+    if words not in boot.told and (cause is not None or isinstance(step, Wait)):
+        boot.told.add(words)
+        boot.told_at = clock.now()
         boot.tell(words)
         if isinstance(step, Wait):
             boot.tell(f"waiting for it to pass, {_patience(boot, step)}; a change in /dev is seen at once")
@@ -183,6 +184,10 @@ def _intention(boot: Boot, facts: Facts, step: Treat | Wait) -> str:
 
 def _treat(boot: Boot, facts: Facts, step: Treat) -> None:
     """Apply one remedy. Whether it helped is for the next probe to say."""
+    cause = f"{step.finding.fault.id}: {step.finding.evidence.sentence}"
+    if cause not in boot.told:
+        boot.told.add(cause)
+        boot.tell(cause)
     boot.tried.add((step.finding.evidence.sentence, step.remedy))
     planned = apply.plan(step.remedy, facts, boot.environment)
     outcome = planned if isinstance(planned, Refused) else apply.perform(planned, boot.environment)
