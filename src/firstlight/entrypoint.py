@@ -7,6 +7,7 @@ imported and read while it brings CUDA up.
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from firstlight.errors import ExitCode, Stopped
@@ -172,10 +173,12 @@ def _give_up(parts: Parts, boot: Boot, outcome: Abandoned) -> int:
     """Say why, on one screen; then end, or stay up for a person."""
     from firstlight.journal.event import Stage
     from firstlight.report import give_up
+    from firstlight.report.style import choose
 
+    style = choose(os.environ, terminal=os.isatty(2), encoding=sys.stderr.encoding)
     holds = parts.settings.on_failure == "hold" and not parts.settings.dry_run
     report = give_up.render(
-        outcome.diagnosis, outcome.step, treatments=tuple(boot.treatments), attempts=boot.attempts, elapsed=boot.elapsed
+        outcome.diagnosis, outcome.step, treatments=boot.treatments, attempts=boot.attempts, elapsed=boot.elapsed, style=style
     )
     os.write(2, report.encode("utf-8", "backslashreplace"))
     stage = Stage.HOLD if holds else Stage.END

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from firstlight.boot import prescribe
 from firstlight.boot.prescribe import GiveUp, Policy, Proceed, Progress, Treat, Wait
 from firstlight.faults import diagnose
-from firstlight.faults.fault import Diagnosis, Remedy
+from firstlight.faults.fault import Diagnosis, Persistence, Remedy
 from firstlight.journal.event import Stage
 from firstlight.probe import children, collect, fingerprint
 from firstlight.probe.facts import Facts, Unknown, encode
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # How often a wait looks at /proc, which tells nobody when it changes, in seconds. /dev wakes us by itself.
 _PROC_PERIOD = 0.5
+# How often a long wait says that it still waits, in seconds.
+_STILL_PERIOD = 10.0
 
 
 @dataclass(kw_only=True)
@@ -45,7 +47,8 @@ class Boot:
     attempts: int = 0
     tried: set[tuple[str, Remedy]] = field(default_factory=set)
     treatments: list[str] = field(default_factory=list)  # what was done, for the report
-    told: str = ""  # the cause that was last told, so that it is told once
+    told: str = ""  # what was last said of the cause, so that it is said once
+    told_at: float = 0.0
 
     @property
     def elapsed(self) -> float:
@@ -152,16 +155,23 @@ def _ready(boot: Boot, facts: Facts, diagnosis: Diagnosis, step: Proceed, prover
 
 
 def _tell_cause(boot: Boot, diagnosis: Diagnosis, step: prescribe.Step) -> None:
-    """Say the cause as soon as it is seen, and once: not after the wait."""
+    """Say the cause as soon as it is seen, not after the wait; later only that it is still there, now and then."""
     cause = diagnosis.root_cause
-    if cause is None or cause.evidence.sentence == boot.told:
-        return
-    boot.told = cause.evidence.sentence
-    boot.tell(f"{cause.fault.id}: {cause.evidence.sentence}")
-    if isinstance(step, Wait):
-        boot.tell(
-            f"waiting for it to pass: up to {boot.policy.attempts} attempts {boot.policy.delay:g} s apart, and for any change in /dev"
-        )
+    words = "no GPU yet, and no fault to be seen" if cause is None else f"{cause.fault.id}: {cause.evidence.sentence}"
+    if words != boot.told and (cause is not None or isinstance(step, Wait)):
+        boot.told, boot.told_at = words, clock.now()
+        boot.tell(words)
+        if isinstance(step, Wait):
+            boot.tell(f"waiting for it to pass, {_patience(boot, step)}; a change in /dev is seen at once")
+    elif isinstance(step, Wait) and clock.now() - boot.told_at >= _STILL_PERIOD:
+        boot.told_at = clock.now()
+        boot.tell(f"still waiting after {boot.elapsed:.0f} s, attempt {boot.attempts}: {cause.fault.id if cause else words}")
+
+
+def _patience(boot: Boot, step: Wait) -> str:
+    if step.finding is not None and step.finding.persistence is Persistence.TRANSIENT:
+        return f"up to {boot.policy.deadline:g} s"
+    return f"up to {boot.policy.attempts} attempts {boot.policy.delay:g} s apart"
 
 
 def _intention(boot: Boot, facts: Facts, step: Treat | Wait) -> str:

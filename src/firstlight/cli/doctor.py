@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.format == "json":
         print(json.dumps(diagnosis_report.encode(found, facts), indent=2))
     else:
-        print(diagnosis_report.render(found, facts))
+        print(diagnosis_report.render(found, facts, examining.style()))
     return int(verdict(found))
 
 

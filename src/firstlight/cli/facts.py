@@ -23,5 +23,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.format == "json":
         print(json.dumps(encode(found), indent=2))
     else:
-        print(summary.render(found))
+        print(summary.render(found, examining.style()))
     return 0

@@ -1,0 +1,115 @@
+# The few words to remember. `make` alone lists them.
+#
+# Nothing has to be installed beforehand but python3 (3.10 or newer) and make: uv comes into .tools/, everything else
+# into .venv/, each from the package registry by its hash. Paths are relative throughout, so that the checkout may lie
+# under any name.
+
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+UV := UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 UV_CACHE_DIR=.tools/cache .tools/uv/bin/uv
+PYTHON := .venv/bin/python
+# The bytes of what we build depend on nothing but the sources: the clock is set to the start of 2020.
+export SOURCE_DATE_EPOCH := 1577836800
+
+say = @printf 'firstlight: %s\n' '$(1)' >&2
+
+# An environment whose interpreter has gone is no environment.
+$(shell test ! -e .venv/ready || $(PYTHON) -c '' 2>/dev/null || rm -f .venv/ready)
+
+##@ For everybody
+
+.PHONY: help
+help: ## list these words
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: try
+try: .venv/ready programs ## see a sick machine diagnosed, cured, proven, an app started, and the timeline of it
+	@sh tools/try.sh
+
+.PHONY: test
+test: .venv/ready programs ## run the test suite (PYTEST="-k name" narrows it)
+	$(call say,running the tests)
+	@$(PYTHON) -m pytest $(PYTEST)
+
+##@ For whoever changes something
+
+.PHONY: check
+check: lint types layers versions current test ## everything that must hold before a change is merged
+	$(call say,all checks passed)
+
+.PHONY: format
+format: .venv/ready ## put the sources in form
+	@$(PYTHON) -m ruff format --quiet .
+	@$(PYTHON) -m ruff check --quiet --fix-only .
+
+.PHONY: docs
+docs: .venv/ready programs ## make the pages that are generated
+	$(call say,generating docs)
+	@$(PYTHON) tools/generate.py
+
+.PHONY: bench
+bench: .venv/ready programs ## measure; the figures go to bench/results.json and from there into the docs
+	@$(PYTHON) bench/run.py
+
+.PHONY: build
+build: .venv/ready ## build the wheel and the one file into dist/
+	@$(PYTHON) tools/build.py
+
+.PHONY: lock
+lock: .tools/uv/ready ## resolve the requirements anew (UPGRADE=1 takes the newest versions)
+	@for name in uv runtime dev; do \
+	    printf 'firstlight: locking requirements/%s.txt\n' "$$name" >&2; \
+	    (cd requirements && UV_CACHE_DIR=../.tools/cache ../.tools/uv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.10 \
+	        --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) "$$name.in" --output-file "$$name.txt") || exit 1; \
+	done
+
+.PHONY: clean
+clean: ## remove what was built and brought
+	@rm -rf .tools .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# The parts of `check`.
+
+.PHONY: lint types layers versions current programs
+
+lint: .venv/ready
+	$(call say,ruff and shellcheck)
+	@$(PYTHON) -m ruff check --quiet .
+	@$(PYTHON) -m ruff format --quiet --check .
+	@.venv/bin/shellcheck tools/*.sh .ci/run
+
+types: .venv/ready
+	@for version in 3.10 3.11 3.12 3.13; do \
+	    printf 'firstlight: mypy for Python %s\n' "$$version" >&2; \
+	    $(PYTHON) -m mypy --no-error-summary --python-version "$$version" || exit 1; \
+	done
+
+layers: .venv/ready
+	$(call say,import-linter)
+	@.venv/bin/lint-imports --no-logo --quiet 2>/dev/null || .venv/bin/lint-imports --no-logo
+
+versions: .venv/ready
+	$(call say,vermin)
+	@.venv/bin/vermin --quiet --no-tips --violations --eval-annotations --target=3.8- src/firstlight/programs
+	@.venv/bin/vermin --quiet --no-tips --violations --target=3.10- src/firstlight
+
+current: .venv/ready
+	$(call say,generated pages are current)
+	@$(PYTHON) tools/generate.py --check
+
+programs:
+	@sh tools/bring_programs.sh cc strace
+
+# What is brought. Each stamp says: this is there, and made from these files.
+
+.tools/uv/ready: requirements/uv.txt tools/bring_uv.sh
+	@sh tools/bring_uv.sh
+	@touch $@
+
+.venv/ready: .tools/uv/ready requirements/dev.txt pyproject.toml
+	$(call say,setting up .venv)
+	@test -x $(PYTHON) || $(UV) venv --quiet --clear --python python3 .venv
+	@$(UV) pip sync --quiet --python $(PYTHON) --require-hashes requirements/dev.txt
+	@$(UV) pip install --quiet --python $(PYTHON) --no-deps --no-build-isolation --editable .
+	@touch $@

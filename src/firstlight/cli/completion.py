@@ -1,0 +1,21 @@
+"""Print the completion script of a shell, for `source <(firstlight completion bash)`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import resources
+
+SHELLS = ("bash", "tcsh", "zsh")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Which shell."""
+    parser.add_argument("shell", choices=SHELLS, help="whose completion script")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the script. It was made from the parsers when firstlight was built: `make docs`."""
+    script = resources.files("firstlight.cli").joinpath("completions", f"firstlight.{arguments.shell}")
+    sys.stdout.write(script.read_text(encoding="utf-8"))
+    return 0

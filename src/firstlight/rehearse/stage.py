@@ -1,0 +1,83 @@
+"""Plays a scenario: starts a command on its machine, lets the timed events happen, and gives the command's exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from firstlight import errors
+from firstlight.rehearse import compile as driver
+from firstlight.rehearse.machine import Machine
+from firstlight.rehearse.scenario import Limits, Scenario
+from firstlight.system import clock
+from firstlight.system.loop import Loop, Signalled
+
+
+@contextlib.contextmanager
+def set_up(loop: Loop, scenario: Scenario, environment: Mapping[str, str], keep: str | None) -> Iterator[Machine]:
+    """The machine of a scenario, in a temporary folder that is gone afterwards; or in the new folder `keep`, which stays.
+
+    Raises:
+        Error: the driver cannot be compiled, or the folder cannot be made.
+    """
+    products = driver.compiled(loop, environment)
+    try:
+        if keep is None:
+            folder = Path(tempfile.mkdtemp(prefix="firstlight-rehearsal-"))
+        else:
+            folder = Path(keep).absolute()
+            folder.mkdir(parents=True)
+    except OSError as error:
+        raise errors.UsageError(f"cannot make the machine's folder {keep or tempfile.gettempdir()}: {error.strerror}") from None
+    try:
+        yield Machine(folder, scenario, products)
+    finally:
+        if keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def play(loop: Loop, machine: Machine, argv: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run `argv` on the machine, with its output passed through; its exit code, 128 + n where a signal ended it.
+
+    Raises:
+        OSError: the command cannot be started.
+    """
+    with _limited(machine.scenario.limits):
+        started = clock.now()
+        process = loop.children.spawn(argv, machine.process_environment(environment), name="rehearsed", group=False)
+
+    def forward(happening: Signalled) -> None:
+        if not happening.from_kernel:  # what a terminal sends, it sends to the whole group
+            loop.children.send(process, happening.number)
+
+    loop.forwarding = forward
+    for event in sorted(machine.scenario.events, key=lambda event: event.at):
+        if loop.wait_for(lambda: process.ended, started + event.at):
+            break
+        machine.perform(event)
+    loop.wait_for(lambda: process.ended, None)
+    status = process.status or 0
+    return 128 - status if status < 0 else status
+
+
+@contextlib.contextmanager
+def _limited(limits: Limits) -> Iterator[None]:
+    """The scenario's soft limits, for the child that is started meanwhile."""
+    wanted = {
+        number: value
+        for number, value in ((resource.RLIMIT_AS, limits.address_space * 1024), (resource.RLIMIT_NOFILE, limits.descriptors))
+        if value
+    }
+    before = {number: resource.getrlimit(number) for number in wanted}
+    for number, value in wanted.items():
+        resource.setrlimit(number, (value, before[number][1]))
+    try:
+        yield
+    finally:
+        for number, limit in before.items():
+            resource.setrlimit(number, limit)
+

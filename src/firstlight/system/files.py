@@ -1,0 +1,74 @@
+"""The file door: every file of the machine that firstlight reads is named through here.
+
+`ROOT` is "/"; a test points it at a folder, and that folder is the machine.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+ROOT = "/"
+
+
+def path(name: str) -> str:
+    """Where the absolute path `name` lies on this machine."""
+    if ROOT == "/":
+        return name
+    return os.path.join(ROOT, name.lstrip("/"))
+
+
+def read_bytes(name: str, limit: int = 1 << 20) -> bytes:
+    """At most `limit` bytes of a file. Files of /proc report no size, so this reads until the end.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    descriptor = os.open(path(name), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        content = bytearray()
+        while len(content) < limit and (piece := os.read(descriptor, min(limit - len(content), 1 << 16))):
+            content += piece
+        return bytes(content)
+    finally:
+        os.close(descriptor)
+
+
+def read_text(name: str, limit: int = 1 << 20) -> str:
+    """At most `limit` bytes of a file as text. Bytes that are not UTF-8 survive as surrogates.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    return read_bytes(name, limit).decode("utf-8", "surrogateescape")
+
+
+def list_directory(name: str) -> list[str]:
+    """The names in a directory, sorted.
+
+    Raises:
+        OSError: the directory cannot be listed.
+    """
+    return sorted(os.listdir(path(name)))
+
+
+def status(name: str, *, follow: bool = True) -> os.stat_result:
+    """stat(2) of a file, or lstat(2) where links are not to be followed.
+
+    Raises:
+        OSError: there is no such file, or it may not be reached.
+    """
+    return os.stat(path(name), follow_symlinks=follow)
+
+
+def make_node(name: str, major: int, minor: int, *, replace: bool) -> None:
+    """Make a character device node that everybody may use; `replace` first removes what is there.
+
+    Raises:
+        OSError: it cannot be made here.
+    """
+    place = path(name)
+    if replace:
+        os.unlink(place)
+    os.mknod(place, 0o666 | stat.S_IFCHR, os.makedev(major, minor))
+    os.chmod(place, 0o666)  # the umask took its part of the mode

@@ -1,0 +1,404 @@
+"""The loop: one thread, one poll(2) over signals, the pipes of children and watched directories.
+
+Nothing in here ticks: with nothing to do and no deadline, the process sleeps until the kernel wakes it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+
+from firstlight.system import clock, files, linux
+from firstlight.system.process import Children, Process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import TypeAlias
+else:
+    import _signal as signal  # `signal` itself would import enum, at twice the cost of this whole room
+
+# Signals that ask us to stop while no app runs.
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+
+# Bytes that wait for a child which does not read. More is refused: a hung child must not eat the memory of PID 1.
+BACKLOG_LIMIT = 256 << 10
+
+# How long we look whether a killed child is gone. One in an uninterruptible sleep may never go; it is left behind then.
+KILL_PATIENCE = 0.5
+
+_PIECE = 1 << 16
+
+
+class Signalled:
+    """A signal has arrived.
+
+    `sender` is a pid, 0 when the kernel or somebody outside our PID namespace sent it; `from_kernel` tells those two apart.
+    """
+
+    __slots__ = ("from_kernel", "number", "sender")
+
+    def __init__(self, number: int, sender: int, *, from_kernel: bool) -> None:
+        self.number = number
+        self.sender = sender
+        self.from_kernel = from_kernel
+
+
+class Exited:
+    """A child has ended and was reaped; all that it had printed is in its `output` and `errors`."""
+
+    __slots__ = ("process",)
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+
+
+class Suspended:
+    """A child was stopped by SIGSTOP, SIGTSTP, SIGTTIN or SIGTTOU."""
+
+    __slots__ = ("process",)
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+
+
+class Printed:
+    """A child has printed something."""
+
+    __slots__ = ("process",)
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+
+
+class Changed:
+    """Something came, went or changed its mode in a watched directory."""
+
+    __slots__ = ("directory",)
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+
+
+if TYPE_CHECKING:
+    Happening: TypeAlias = Signalled | Exited | Suspended | Printed | Changed
+
+
+class _Pipes:
+    """Our ends of a child's pipes, and what still has to go into its stdin."""
+
+    __slots__ = ("backlog", "close_when_written", "stderr", "stdin", "stdout")
+
+    def __init__(self, stdin: int | None, stdout: int, stderr: int) -> None:
+        self.stdin = stdin
+        self.stdout: int | None = stdout
+        self.stderr: int | None = stderr
+        self.backlog = bytearray()
+        self.close_when_written = False
+
+
+class Loop:
+    """Children, signals and directories, awaited together.
+
+    Attributes:
+        children: every child, those of `start` and others.
+        forwarding: while the app runs, who takes the signals; then they stop nobody else.
+        listeners: called with everything that happens, whoever takes the turn.
+    """
+
+    def __init__(self, inherited_mask: Iterable[int] | None = None) -> None:
+        """Blocks every signal. `inherited_mask` is what was blocked before the caller did so itself; children get that mask."""
+        blocked_before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        self._mask_before = blocked_before if inherited_mask is None else frozenset(inherited_mask)
+        _fill_standard_descriptors()
+        self.children = Children(self._mask_before)
+        self.forwarding: Callable[[Signalled], None] | None = None
+        self.listeners: list[Callable[[Happening], None]] = []
+        self._poll = select.poll()
+        self._ready: dict[int, Callable[[], list[Happening]]] = {}
+        self._pipes: dict[Process, _Pipes] = {}
+        self._postponed: list[Happening] = []
+        self._signals: int | None = None
+        self._watch: int | None = None
+        self._watched: dict[int, str] = {}
+
+    def close(self) -> None:
+        """Give back every descriptor and the signal mask. Children are left alone."""
+        for process in list(self._pipes):
+            self._close_pipes(process)
+        for descriptor in (self._signals, self._watch):
+            if descriptor is not None:
+                self._forget(descriptor)
+        self._signals = self._watch = None
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask_before)
+
+    # Children
+
+    def start(
+        self, argv: Sequence[str], env: Mapping[str, str], *, name: str, feed: bytes | None = None, keep_stdin: bool = False
+    ) -> Process:
+        """Start a child whose stdout and stderr are captured. Its stdin is `feed`, then the end; or stays open for `write`.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        # An empty pipe stands in for /dev/null, which a sick machine may lack.
+        descriptors: list[int] = []
+        try:
+            for _ in range(3):
+                descriptors += os.pipe()
+            their_stdin, stdin, stdout, their_stdout, stderr, their_stderr = descriptors
+            process = self.children.spawn(argv, env, name=name, stdin=their_stdin, stdout=their_stdout, stderr=their_stderr)
+        except OSError:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            raise
+        for descriptor in (their_stdin, their_stdout, their_stderr):
+            os.close(descriptor)
+        for descriptor in (stdin, stdout, stderr):
+            os.set_blocking(descriptor, False)
+        self._pipes[process] = _Pipes(stdin, stdout, stderr)
+        self._register(stdout, select.POLLIN, lambda: self._read(process))
+        self._register(stderr, select.POLLIN, lambda: self._read(process))
+        if feed:
+            self.write(process, feed)
+        if not keep_stdin:
+            self.close_stdin(process)
+        return process
+
+    def write(self, process: Process, data: bytes) -> bool:
+        """Hand `data` to a child's stdin, now or when it reads. Never blocks.
+
+        False when nothing was taken: the child has ended or closed its stdin, or more than `BACKLOG_LIMIT` bytes wait already.
+        """
+        pipes = self._pipes.get(process)
+        if pipes is None or pipes.stdin is None or pipes.close_when_written or len(pipes.backlog) > BACKLOG_LIMIT:
+            return False
+        waiting = bool(pipes.backlog)
+        pipes.backlog += data
+        if not waiting:
+            self._flush(process)
+        return pipes.stdin is not None
+
+    def close_stdin(self, process: Process) -> None:
+        """Let the child see the end of its input, after what still waits to be written."""
+        pipes = self._pipes.get(process)
+        if pipes is None or pipes.stdin is None:
+            return
+        pipes.close_when_written = True
+        if not pipes.backlog:
+            self._close_stdin(pipes)
+
+    def end(self, process: Process, grace: float = 0) -> None:
+        """End a child and its group: SIGTERM, and SIGKILL after `grace` seconds or as soon as we are asked to stop.
+
+        Never waits for a child that SIGKILL does not end. What happens meanwhile is handed out by the next turn.
+        """
+        if grace > 0 and not process.ended:
+            self.children.send(process, signal.SIGTERM)
+            self._await_end(process, clock.now() + grace, until_stopped=True)
+        self.children.send(process, signal.SIGKILL)
+        self._await_end(process, clock.now() + KILL_PATIENCE, until_stopped=False)
+
+    def _await_end(self, process: Process, until: float, *, until_stopped: bool) -> None:
+        kept, self._postponed = self._postponed, []
+        while not process.ended and clock.now() < until:
+            happenings = self.turn(until)
+            kept += happenings
+            if until_stopped and any(map(_stop_signal, happenings)):
+                break
+        self._postponed = kept
+
+    # Directories
+
+    def watch(self, directory: str) -> bool:
+        """Report changes in a directory as `Changed`. False where that cannot be had: the caller then has to look by itself."""
+        try:
+            if self._watch is None:
+                self._watch = linux.open_watch()
+                self._register(self._watch, select.POLLIN, self._read_watch)
+            self._watched[linux.add_watch(self._watch, files.path(directory))] = directory
+        except (OSError, ImportError):
+            return False
+        return True
+
+    def unwatch(self, directory: str) -> None:
+        """Stop reporting changes in a directory."""
+        for number in [number for number, watched in self._watched.items() if watched == directory]:
+            del self._watched[number]
+            try:
+                linux.remove_watch(self._watch or -1, number)
+            except OSError:
+                pass  # the directory is gone, and the watch with it
+
+    # Turns
+
+    def turn(self, until: float | None) -> list[Happening]:
+        """Wait until something happens, or until the monotonic time `until` (None: for ever), and say what happened."""
+        if self._postponed:
+            happenings, self._postponed = self._postponed, []
+            return happenings
+        if self._signals is None:
+            self._signals = linux.open_signals(signal.valid_signals())
+            self._register(self._signals, select.POLLIN, self._read_signals)
+        timeout = None if until is None else max(0.0, (until - clock.now()) * 1000)
+        happenings = []
+        for descriptor, _ in self._poll.poll(timeout):
+            ready = self._ready.get(descriptor)
+            if ready is not None:  # an earlier one of this turn may have closed it
+                happenings += ready()
+        for happening in happenings:
+            if isinstance(happening, Signalled) and self.forwarding is not None:
+                self.forwarding(happening)
+            for listener in self.listeners:
+                listener(happening)
+        return happenings
+
+    def wait_for(self, condition: Callable[[], bool], until: float | None) -> bool:
+        """Take turns until `condition()` holds (True) or the monotonic time `until` has come (False).
+
+        Raises:
+            errors.Stopped: a stop signal came, and no app is there to have it.
+        """
+        while not condition():
+            for happening in self.turn(until):
+                number = _stop_signal(happening)
+                if number and self.forwarding is None:
+                    from firstlight import errors  # late: it imports enum
+
+                    raise errors.Stopped(number)
+            if until is not None and clock.now() >= until:
+                return condition()
+        return True
+
+    # What a ready descriptor means
+
+    def _read_signals(self) -> list[Happening]:
+        happenings: list[Happening] = []
+        for number, code, sender in linux.read_signals(self._signals or 0):
+            if number == signal.SIGCHLD:
+                continue
+            if sender == os.getpid() and number in (signal.SIGPIPE, signal.SIGXFSZ):
+                continue  # our own write has failed, and write(2) has said so already
+            happenings.append(Signalled(number, sender, from_kernel=code > 0))
+        for process in self.children.reap():
+            if process.ended:
+                happenings += self._read(process)
+                self._close_pipes(process)
+                happenings.append(Exited(process))
+            elif process.suspended:
+                happenings.append(Suspended(process))
+        return happenings
+
+    def _read(self, process: Process) -> list[Happening]:
+        """Take what a child has printed. One whose pipe is held open by a grandchild is not waited for."""
+        pipes = self._pipes.get(process)
+        if pipes is None:
+            return []
+        size = len(process.output) + len(process.errors)
+        if pipes.stdout is not None and _drain(pipes.stdout, process.take_output):
+            self._forget(pipes.stdout)
+            pipes.stdout = None
+        if pipes.stderr is not None and _drain(pipes.stderr, process.take_errors):
+            self._forget(pipes.stderr)
+            pipes.stderr = None
+        return [Printed(process)] if len(process.output) + len(process.errors) != size else []
+
+    def _read_watch(self) -> list[Happening]:
+        directories = {self._watched.get(number) for number in linux.read_watch(self._watch or 0)}
+        return [Changed(directory) for directory in sorted(filter(None, directories))]
+
+    def _flush(self, process: Process) -> list[Happening]:
+        """Write what waits for a child, as much as its pipe takes."""
+        pipes = self._pipes[process]
+        if pipes.stdin is None:
+            return []
+        try:
+            while pipes.backlog:
+                del pipes.backlog[: os.write(pipes.stdin, pipes.backlog[:_PIECE])]
+        except BlockingIOError:
+            self._register(pipes.stdin, select.POLLOUT, lambda: self._flush(process))
+            return []
+        except OSError:  # it reads no more
+            self._close_stdin(pipes)
+            return []
+        if pipes.close_when_written:
+            self._close_stdin(pipes)
+        else:
+            self._unregister(pipes.stdin)
+        return []
+
+    # Descriptors
+
+    def _register(self, descriptor: int, events: int, ready: Callable[[], list[Happening]]) -> None:
+        self._poll.register(descriptor, events)
+        self._ready[descriptor] = ready
+
+    def _unregister(self, descriptor: int) -> None:
+        if self._ready.pop(descriptor, None) is not None:
+            self._poll.unregister(descriptor)
+
+    def _forget(self, descriptor: int) -> None:
+        self._unregister(descriptor)
+        os.close(descriptor)
+
+    def _close_stdin(self, pipes: _Pipes) -> None:
+        if pipes.stdin is not None:
+            self._forget(pipes.stdin)
+        pipes.stdin = None
+        pipes.backlog.clear()
+
+    def _close_pipes(self, process: Process) -> None:
+        pipes = self._pipes.pop(process, None)
+        if pipes is None:
+            return
+        self._close_stdin(pipes)
+        for descriptor in (pipes.stdout, pipes.stderr):
+            if descriptor is not None:
+                self._forget(descriptor)
+
+
+def program(name: str, *arguments: str, interpreter: str | None = None) -> list[str]:
+    """The command line that runs `firstlight/programs/<name>.py` in an interpreter of its own.
+
+    In our own interpreter it finds modules where we do, and nowhere else: in a wheel's folder or inside the one file. A
+    stranger's `interpreter` keeps its own search path; ours is on it only while the program is imported.
+    """
+    run = f"from firstlight.programs.{name} import main"
+    if interpreter is None:
+        return [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:] = {sys.path!r}; {run}; sys.exit(main())", *arguments]
+    room = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    script = f"import sys; sys.path.insert(0, {room!r}); {run}; sys.path.remove({room!r}); sys.exit(main())"
+    return [interpreter, "-c", script, *arguments]
+
+
+def _stop_signal(happening: Happening) -> int:
+    """The number of the signal that asks us to stop; 0 when this is something else."""
+    return happening.number if isinstance(happening, Signalled) and happening.number in STOP_SIGNALS else 0
+
+
+def _drain(descriptor: int, take: Callable[[bytes], None]) -> bool:
+    """Read what is there now. True at the end of the file."""
+    try:
+        while piece := os.read(descriptor, _PIECE):
+            take(piece)
+            if len(piece) < _PIECE:
+                return False
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _fill_standard_descriptors() -> None:
+    """Where we were started with a closed stdin, stdout or stderr, put /dev/null there.
+
+    Else the next pipe would get that number, and messages would end in it. A child still finds it closed, as we did.
+    """
+    try:
+        while (descriptor := os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)) <= 2:
+            pass
+    except OSError:
+        return
+    os.close(descriptor)

@@ -1,0 +1,157 @@
+"""The one owner of wait(2): every child of firstlight is started and reaped here.
+
+A second reaper anywhere would steal exit codes: a crash would look like a success.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Iterable, Mapping, Sequence
+else:
+    import _signal as signal  # `signal` itself would import enum, at twice the cost of this whole room
+
+# What a child may print before the rest is thrown away: a runaway probe must not eat the memory of PID 1.
+OUTPUT_LIMIT = 4 << 20
+ERRORS_LIMIT = 64 << 10
+
+# Python ignores these two when it starts, and an ignored signal stays ignored over exec: a child would inherit that.
+IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
+
+
+class Process:
+    """One child.
+
+    Attributes:
+        status: None while it runs; then its exit code, or minus the signal that killed it.
+        suspended: True while it is stopped by a signal (SIGSTOP, SIGTSTP, …).
+        output: what it printed on a captured stdout, the first `OUTPUT_LIMIT` bytes.
+        errors: what it printed on a captured stderr, the last `ERRORS_LIMIT` bytes.
+        group: it leads a process group of its own.
+    """
+
+    __slots__ = ("argv", "errors", "group", "name", "output", "pid", "status", "suspended")
+
+    def __init__(self, name: str, argv: Sequence[str], pid: int, *, group: bool) -> None:
+        self.name = name
+        self.argv = argv
+        self.pid = pid
+        self.group = group
+        self.status: int | None = None
+        self.suspended = False
+        self.output = bytearray()
+        self.errors = bytearray()
+
+    @property
+    def ended(self) -> bool:
+        """It is gone and has been reaped."""
+        return self.status is not None
+
+    def lines(self) -> list[str]:
+        """The complete lines of its output so far."""
+        complete = self.output[: self.output.rfind(b"\n") + 1]
+        return complete.decode("utf-8", "replace").split("\n")[:-1]
+
+    def take_output(self, piece: bytes) -> None:
+        """Keep what it printed on stdout, as far as there is room."""
+        self.output += piece[: OUTPUT_LIMIT - len(self.output)]
+
+    def take_errors(self, piece: bytes) -> None:
+        """Keep what it printed on stderr; the end is what tells the cause, so the beginning goes."""
+        self.errors += piece
+        del self.errors[:-ERRORS_LIMIT]
+
+
+class Children:
+    """Starts children, sends them signals, reaps them and every orphan that the kernel hands to us.
+
+    Attributes:
+        running: the children that have not ended, by pid.
+        orphans_reaped: how many dead processes were reaped that somebody else had started.
+    """
+
+    def __init__(self, inherited_mask: Iterable[int]) -> None:
+        """`inherited_mask`: the signals that were blocked when firstlight was started; a child gets the same."""
+        self.running: dict[int, Process] = {}
+        self.orphans_reaped = 0
+        self._inherited_mask = frozenset(inherited_mask)
+        # When whoever started us ignores SIGCHLD, the kernel reaps our children itself and their exit codes are lost.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+    def spawn(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        name: str,
+        path: str | None = None,
+        stdin: int | None = None,
+        stdout: int | None = None,
+        stderr: int | None = None,
+        group: bool = True,
+    ) -> Process:
+        """Start a child. `path` is the file to execute, `argv[0]` by default; there is no search along PATH.
+
+        A descriptor of None is inherited. The child has the signal mask that we were started with; signals that were
+        ignored then are ignored, the others are at their default. SIGPIPE and SIGXFSZ are always at their default,
+        since Python has changed them before anybody could look.
+
+        Raises:
+            OSError: it cannot be started; its errno is that of fork or exec.
+        """
+        duplicates = [(os.POSIX_SPAWN_DUP2, source, target) for target, source in enumerate((stdin, stdout, stderr)) if source is not None]
+        pid = os.posix_spawn(
+            path or argv[0],
+            list(argv),
+            env,
+            file_actions=duplicates,
+            setsigmask=self._inherited_mask,
+            setsigdef=IGNORED_BY_PYTHON,
+            setpgroup=0 if group else os.getpgrp(),
+        )
+        process = Process(name, argv, pid, group=group)
+        self.running[pid] = process
+        return process
+
+    def send(self, process: Process, number: int, group: bool = True) -> bool:
+        """Send a signal to a child, or to all of its process group where it leads one. False when nobody got it.
+
+        A group outlives its leader: what the child left behind is reached also after its end. The child alone is never
+        sent a signal after its end, since its pid may be somebody else's by then.
+        """
+        try:
+            if group and process.group:
+                os.killpg(process.pid, number)
+            elif process.ended:
+                return False
+            else:
+                os.kill(process.pid, number)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
+
+    def reap(self) -> list[Process]:
+        """Reap all that is dead, without waiting. Gives those of our own children that ended, were suspended or go on."""
+        changed: list[Process] = []
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
+            except ChildProcessError:
+                return changed
+            if pid == 0:
+                return changed
+            process = self.running.get(pid)
+            if os.WIFSTOPPED(status) or os.WIFCONTINUED(status):
+                if process is not None:
+                    process.suspended = os.WIFSTOPPED(status)
+                    changed.append(process)
+            elif process is None:
+                self.orphans_reaped += 1
+            else:
+                process.status = os.waitstatus_to_exitcode(status)
+                process.suspended = False
+                del self.running[pid]
+                changed.append(process)

@@ -1,0 +1,172 @@
+"""The two ways in which firstlight is built: the wheel, and the one file. The rest of the suite runs the sources themselves."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def tool(name: str) -> ModuleType:
+    """A module of tools/."""
+    sys.path.insert(0, str(ROOT / "tools"))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.pop(0)
+
+
+INTERPRETERS = tool("interpreters").at_hand()
+
+
+@pytest.fixture(scope="module")
+def onefile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The one file, in a folder whose name has a space, readable by all and writable by nobody."""
+    folder = tmp_path_factory.mktemp("a volume")
+    target = folder / "firstlight.pyz"
+    tool("build_onefile").build(target)
+    target.chmod(0o555)
+    return target
+
+
+def run(*command: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, **options)
+
+
+@pytest.mark.parametrize("tag", INTERPRETERS)
+def test_the_one_file_runs_on_every_interpreter_at_hand(onefile: Path, tag: str) -> None:
+    from firstlight import __version__
+
+    result = run(INTERPRETERS[tag], "-I", "-S", onefile, "--version")
+
+    assert (result.returncode, result.stdout.split(), result.stderr) == (0, ["firstlight", __version__], "")
+
+
+@pytest.mark.parametrize("tag", INTERPRETERS)
+def test_the_one_file_uses_byte_code_of_the_interpreter_that_runs_it(onefile: Path, tag: str) -> None:
+    result = run(INTERPRETERS[tag], "-I", "-S", "-v", onefile, "--version")
+
+    # Python says of each module where it took it from.
+    ours = re.findall(r"^import 'firstlight.*|loaded from Zip (\S.*firstlight\.pyz\S*)", result.stderr, re.MULTILINE)
+    taken = [place for place in ours if place]
+    assert taken
+    assert all(f"/{tag}/" in place and place.endswith(".pyc") for place in taken if "__main__.py" not in place), taken
+
+
+def test_the_one_file_runs_from_its_sources_on_an_interpreter_without_byte_code(tmp_path: Path) -> None:
+    target = tmp_path / "firstlight.pyz"
+    tool("build_onefile").build(target, tags={})
+
+    result = run(sys.executable, "-I", "-S", target, "--version")
+
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_the_one_file_runs_by_a_relative_path_and_by_its_first_line(onefile: Path) -> None:
+    relative = run(sys.executable, "-I", onefile.name, "--version", cwd=onefile.parent)
+    by_itself = run(onefile, "--version")
+
+    assert (relative.returncode, by_itself.returncode) == (0, 0), relative.stderr + by_itself.stderr
+    assert relative.stdout == by_itself.stdout
+
+
+def test_the_one_file_starts_its_children_out_of_itself(onefile: Path) -> None:
+    result = run(sys.executable, "-I", "-S", onefile, "facts", "--format", "json", cwd="/")
+
+    facts = json.loads(result.stdout)
+    # The NVML child ran and found the bundled pynvml; what NVML said depends on the machine.
+    assert "nvml" in facts
+    assert "pynvml" not in json.dumps(facts["nvml"]), facts["nvml"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_the_one_file_runs_for_a_user_who_may_write_nowhere(onefile: Path) -> None:
+    for folder in (onefile.parent, *onefile.parent.parents):
+        if folder.stat().st_mode & 0o005 != 0o005 and folder != Path("/tmp"):
+            folder.chmod(folder.stat().st_mode | 0o005)
+
+    result = run("/usr/bin/env", "-i", onefile.parent / "firstlight.pyz", "--version", user=65534, group=65534, extra_groups=[], cwd="/")
+
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_the_one_file_rehearses_out_of_itself(onefile: Path, tmp_path: Path) -> None:
+    result = run(sys.executable, "-I", "-S", onefile, "rehearse", "healthy", "--state-dir", tmp_path, "--", "true")
+
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_one_file_is_the_same_bytes_when_built_again(onefile: Path, tmp_path: Path) -> None:
+    again = tmp_path / "firstlight.pyz"
+    tool("build_onefile").build(again)
+
+    assert again.read_bytes() == onefile.read_bytes()
+
+
+def test_the_one_file_carries_sources_licences_and_data(onefile: Path) -> None:
+    names = set(zipfile.ZipFile(onefile).namelist())
+
+    package = ROOT / "src/firstlight"
+    expected = {f"firstlight/{path.relative_to(package)}" for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    assert expected <= names
+    assert {"pynvml.py", "tomli/__init__.py", "LICENSE", "LICENSE.tomli"} <= names
+    # The app's own interpreter may be older: what it runs is there as source beside the byte code.
+    for tag in INTERPRETERS:
+        assert {f"{tag}/{name}" for name in expected if name.startswith("firstlight/programs/")} <= names
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+def build_wheel(folder: Path) -> Path:
+    result = run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder, cwd=ROOT)
+    assert result.returncode == 0, result.stderr
+    return next(folder.glob("*.whl"))
+
+
+def test_the_wheel_is_the_same_bytes_when_built_again(wheel: Path, tmp_path: Path) -> None:
+    again = build_wheel(tmp_path)
+
+    assert (again.name, again.read_bytes()) == (wheel.name, wheel.read_bytes())
+
+
+def test_the_wheel_carries_the_package_whole_and_nothing_else(wheel: Path) -> None:
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+
+    package = ROOT / "src/firstlight"
+    assert names == {f"firstlight/{path.relative_to(package)}" for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+
+
+def test_the_wheel_runs_where_nothing_else_is_installed(wheel: Path, tmp_path: Path) -> None:
+    shutil.unpack_archive(wheel, tmp_path / "site", "zip")
+    script = f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); from firstlight.__main__ import main; sys.argv[0] = 'firstlight'; sys.exit(main())"
+
+    version = run(sys.executable, "-I", "-S", "-c", script, "--version")
+    facts = run(sys.executable, "-I", "-S", "-c", script, "facts", "--format", "json")
+
+    assert (version.returncode, version.stderr) == (0, "")
+    # nvidia-ml-py is missing here: a fact, not a crash.
+    assert json.loads(facts.stdout)["nvml"]["cause"] == "absent"
+
+
+def test_the_one_file_carries_what_the_wheel_declares() -> None:
+    declared = re.search(r"^dependencies = \[(.*?)\]", (ROOT / "pyproject.toml").read_text(), re.MULTILINE | re.DOTALL)
+    assert declared
+    wheel_needs = {text.partition(";")[0].strip() for text in re.findall(r'"([^"]+)"', declared[1])}
+    locked_from = {line for line in (ROOT / "requirements/runtime.in").read_text().splitlines() if line and not line.startswith("#")}
+
+    assert wheel_needs == locked_from
+    assert {re.split(r"[<>=]", need)[0] for need in locked_from} == set(tool("build_onefile").BUNDLED)

@@ -1,0 +1,131 @@
+"""Build dist/firstlight.pyz: everything in one file that any python3 from 3.10 on runs.
+
+The archive holds, in this order of search (see onefile_main.py, and docs/decisions/0007-one-file-layout.md for the why):
+
+    __main__.py                      blocks signals, chooses the byte code, starts
+    cpython-311/firstlight/….pyc     byte code, one such folder for each interpreter at hand
+    firstlight/….py  pynvml.py …     the sources: for any other interpreter, and for whoever wants to read them
+
+Two builds with the same interpreters are the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import io
+import json
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import interpreters
+
+ROOT = Path(__file__).resolve().parent.parent
+SHEBANG = b"#!/usr/bin/env python3\n"
+# The clock of every entry. Zip cannot tell an earlier time than 1980; this is what the wheel has too.
+TIMESTAMP = (2020, 1, 1, 0, 0, 0)
+
+# What child processes need, and Python 3.10 for lack of a tomllib: by distribution, the modules that go in. pynvml.py
+# carries its licence in its first lines.
+BUNDLED = {"nvidia-ml-py": ("pynvml.py",), "tomli": ("tomli/",)}
+
+# What a stranger's interpreter runs (the app's Python, 3.8 or newer) needs its source beside the byte code: byte code of
+# another version is passed over only where a source follows.
+SHARED_WITH_STRANGERS = ("firstlight/__init__.py", "firstlight/programs/")
+
+# Compiles inside the interpreter that the byte code is for. Unchecked: the source is never looked at, however it is dated.
+_COMPILE = """
+import json, py_compile, sys
+for source, target, shown in json.load(sys.stdin):
+    py_compile.compile(source, target, shown, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+"""
+
+
+def build(target: Path, *, compression: int = zipfile.ZIP_DEFLATED, tags: dict[str, str] | None = None) -> None:
+    """Write the one file. `tags` are the interpreters to make byte code for, by cache tag; by default those at hand."""
+    contents = _sources()
+    entries = dict(contents)
+    for tag, interpreter in (interpreters.at_hand() if tags is None else tags).items():
+        entries.update({f"{tag}/{name}": data for name, data in _for_interpreter(contents, interpreter).items()})
+    entries["__main__.py"] = (ROOT / "tools/onefile_main.py").read_bytes()
+    entries.update(_licences())
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    buffer.write(SHEBANG)
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in sorted(entries.items()):
+            entry = zipfile.ZipInfo(name, TIMESTAMP)
+            entry.external_attr = 0o100644 << 16
+            entry.create_system = 3  # Unix, wherever it was built
+            entry.compress_type = compression
+            archive.writestr(entry, data)
+    target.write_bytes(buffer.getvalue())
+    target.chmod(0o755)
+
+
+def _sources() -> dict[str, bytes]:
+    """Our package with its data, and the bundled modules, by name in the archive."""
+    package = ROOT / "src/firstlight"
+    found = {
+        f"firstlight/{path.relative_to(package)}": path.read_bytes()
+        for path in package.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    for distribution, roots in BUNDLED.items():
+        for file in importlib.metadata.files(distribution) or ():
+            if str(file).startswith(roots) and file.suffix == ".py":
+                found[str(file)] = file.read_binary()
+    return found
+
+
+def _for_interpreter(contents: dict[str, bytes], interpreter: str) -> dict[str, bytes]:
+    """The contents as this interpreter is to find them: sources as byte code, data as it is."""
+    result = {name: data for name, data in contents.items() if not name.endswith(".py") or name.startswith(SHARED_WITH_STRANGERS)}
+    with tempfile.TemporaryDirectory() as folder:
+        orders = []
+        for name, data in sorted(contents.items()):
+            if name.endswith(".py"):
+                source = Path(folder, "source", name)
+                source.parent.mkdir(parents=True, exist_ok=True)
+                source.write_bytes(data)
+                # The last name is what tracebacks show.
+                orders.append((str(source), f"{folder}/compiled/{name}c", f"firstlight.pyz/{name}"))
+        subprocess.run(
+            [interpreter, "-S", "-s", "-B", "-c", _COMPILE],
+            input=json.dumps(orders),
+            text=True,
+            check=True,
+            env={"PYTHONHASHSEED": "0"},  # the order of a constant set is part of the byte code
+            cwd=folder,
+        )
+        compiled = Path(folder, "compiled")
+        result.update({str(path.relative_to(compiled)): path.read_bytes() for path in compiled.rglob("*.pyc")})
+    return result
+
+
+def _licences() -> dict[str, bytes]:
+    """Our licence and those of what is bundled."""
+    found = {"LICENSE": (ROOT / "LICENSE").read_bytes()}
+    for distribution in BUNDLED:
+        for file in importlib.metadata.files(distribution) or ():
+            if file.name.upper().startswith(("LICENSE", "LICENCE", "COPYING")):
+                found[f"LICENSE.{distribution}"] = file.read_binary()
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("target", nargs="?", type=Path, default=ROOT / "dist/firstlight.pyz")
+    parser.add_argument("--stored", action="store_true", help="do not compress (to measure what that gains)")
+    arguments = parser.parse_args()
+    build(arguments.target, compression=zipfile.ZIP_STORED if arguments.stored else zipfile.ZIP_DEFLATED)
+    print(f"{arguments.target.name}: {arguments.target.stat().st_size:,} bytes, byte code for {', '.join(interpreters.at_hand())}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""docs/reference/faults/: one page for each fault, from the docstring that `firstlight explain` prints, and the list of all."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+from firstlight.faults import catalogue
+from firstlight.faults.fault import Actor, Fault, Persistence
+from pages import markdown
+
+_FOLDER = "docs/reference/faults"
+_INDEX = """# Faults
+
+In the order of diagnosis: root causes stand before what they cause. `firstlight explain FAULT` prints a page, and
+`firstlight explain "MESSAGE"` finds the faults behind a pasted message. Each fault can be rehearsed on any Linux machine:
+`firstlight rehearse FAULT -- COMMAND`.
+
+{table}
+"""
+_TIME = {
+    Persistence.TRANSIENT: "yes: it passes by itself",
+    Persistence.BOUNDED: "perhaps: worth the retry policy where a GPU was promised",
+    Persistence.PERMANENT: "no",
+}
+_ACTOR = {
+    Actor.CONTAINER: "whoever starts the app",
+    Actor.IMAGE: "whoever builds the image",
+    Actor.PROVIDER: "whoever runs the host",
+}
+
+
+def pages() -> dict[str, str]:
+    """The list and the pages."""
+    rows = [
+        [f"[{fault.id}]({fault.id}.md)", fault.symptom, fault.layer.value, fault.persistence.value, fault.actor.value]
+        for fault in catalogue.CATALOGUE
+    ]
+    index = _INDEX.format(table=markdown.table(["fault", "symptom", "layer", "persistence", "who must act"], rows))
+    texts = {f"{_FOLDER}/README.md": markdown.notice("src/firstlight/faults") + index}
+    for fault in catalogue.CATALOGUE:
+        texts[f"{_FOLDER}/{fault.id}.md"] = markdown.notice(_source(fault)) + _page(fault)
+    return texts
+
+
+def _source(fault: Fault) -> str:
+    return "src/" + fault.evidence.__module__.replace(".", "/") + ".py"
+
+
+def _page(fault: Fault) -> str:
+    """The docstring's title and sections, and what the program knows of the fault beside them."""
+    title, _, body = catalogue.page(fault).partition("\n")
+    sections = re.findall(r"^(You see|Why|Cure)\n((?:    .*\n?|\n)+)", body + "\n", re.MULTILINE)
+    text = f"# {fault.id}\n\n{title}\n"
+    for name, words in sections:
+        text += f"\n## {name}\n\n{inspect.cleandoc(words)}\n"
+    remedies = ", ".join(f"`{remedy.value}`" for remedy in fault.remedies) or "none"
+    rows = [
+        ["layer", fault.layer.value],
+        ["can waiting cure it", _TIME[fault.persistence]],
+        ["who must act when firstlight cannot", _ACTOR[fault.actor]],
+        ["remedies, in order", remedies],
+        ["exit code of `run` when it stays", "75: try another host" if fault.host_fault else "69"],
+    ]
+    if fault.advice:
+        rows.append(["advice", fault.advice])
+    return f"{text}\n## In short\n\n{markdown.table(['', ''], rows)}\nRehearse it: `firstlight rehearse {fault.id} -- true`\n"

@@ -1,0 +1,34 @@
+"""The parts of README.md that come from elsewhere, each between two marks."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pages import benchmark
+
+_ROOT = Path(__file__).resolve().parent.parent.parent
+_NOT_YET = "Nothing was measured yet: `make bench` on a machine with a GPU leaves its table here.\n"
+
+
+def pages() -> dict[str, str]:
+    """The README with its parts renewed."""
+    return {"README.md": _replaced((_ROOT / "README.md").read_text(), "benchmark", _benchmark())}
+
+
+def _benchmark() -> str:
+    """The table of figures, without the machine, which the page in the docs describes."""
+    text = benchmark.results().get("gpu")
+    if text is None:
+        return _NOT_YET
+    rows = re.search(r"^\| figure \|.*\n(?:\|.*\n)+", text, re.MULTILINE)
+    return (rows[0] if rows else _NOT_YET) + "\nThe machine and every sample: [benchmark](docs/reference/benchmark.md).\n"
+
+
+def _replaced(text: str, mark: str, part: str) -> str:
+    begin, end = f"<!-- {mark}: made by `make docs` -->\n", f"<!-- /{mark} -->\n"
+    head, found_begin, rest = text.partition(begin)
+    _old, found_end, tail = rest.partition(end)
+    if not (found_begin and found_end):
+        raise ValueError(f"cannot renew the README: the marks of {mark!r} are missing")
+    return head + begin + part + end + tail

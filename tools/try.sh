@@ -1,0 +1,16 @@
+#!/bin/sh
+# What `make try` shows: the installed command on a simulated machine that is sick in two places.
+set -eu
+
+state=$(mktemp -d)
+trap 'rm -rf "$state"' EXIT
+firstlight=.venv/bin/firstlight
+
+show() {
+    printf '\n$ firstlight %s\n' "$*"
+    "$firstlight" "$@"
+}
+
+echo "A container whose CUDA does not work, without a GPU: the machine is simulated, the command is the real one."
+show rehearse sick-pod --state-dir "$state" -- sh -c 'echo "the app runs, CUDA_VISIBLE_DEVICES=$CUDA_VISIBLE_DEVICES"'
+show timeline --state-dir "$state"
