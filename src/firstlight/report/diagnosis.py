@@ -6,8 +6,7 @@ from typing import Any
 
 from firstlight.faults import reading
 from firstlight.faults.fault import Diagnosis, Finding
-from firstlight.probe.facts import Cause, CudaGpu, Facts, Unknown
-from firstlight.probe.facts import encode as encode_facts
+from firstlight.probe.facts import Cause, CudaGpu, Facts, Unknown, encode as encode_facts
 from firstlight.report import words
 from firstlight.report.style import PLAIN, Style, fit, printable, wrap
 

@@ -9,15 +9,13 @@ from collections.abc import Mapping
 from enum import EnumMeta
 from typing import Any, Union
 
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from machines import healthy
 
 from firstlight.faults.catalogue import CATALOGUE
 from firstlight.faults.diagnose import diagnose
 from firstlight.probe.facts import FACTS_VERSION, Cause, Facts, Unknown
-from firstlight.report import diagnosis as diagnosis_report
-from firstlight.report import summary
+from firstlight.report import diagnosis as diagnosis_report, summary
 
 # Values that the faults look at, so that made-up facts come near to them often.
 TEXTS = (
