@@ -1,1 +1,6 @@
-"""Makes `machines` importable from every folder of unit tests: pytest puts this file's folder on the path."""
+"""Modules that several unit tests share are found here: `machines`."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))

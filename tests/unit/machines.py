@@ -72,7 +72,9 @@ def library(soname: str = "libcuda.so.1", **changes: Any) -> Library:
 
 def compat(**changes: Any) -> Library:
     note = CompatNote(cuda_version="12.8", drivers=(535, 550))
-    return library(folder="/usr/local/cuda/compat", kind=LibraryKind.COMPAT, version="570.124.06", compat=note, found_in="LD_LIBRARY_PATH", **changes)
+    return library(
+        folder="/usr/local/cuda/compat", kind=LibraryKind.COMPAT, version="570.124.06", compat=note, found_in="LD_LIBRARY_PATH", **changes
+    )
 
 
 def libraries(chosen: Library | Unknown, *others: Library, nvml: Library | Unknown | None = None) -> Libraries:

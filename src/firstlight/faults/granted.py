@@ -101,7 +101,7 @@ def proof_is_whole(facts: Facts) -> bool:
     GPUs that were proven one by one, because cuInit failed on all of them together, are no whole proof.
     """
     cuda = facts.cuda
-    if not isinstance(cuda, Cuda) or not cuda.gpus or reading.known(cuda.init):
+    if not isinstance(cuda, Cuda) or not cuda.gpus or reading.known(cuda.init) not in (0, None):
         return False
     count = usable(facts)
     wanted = expected(facts)

@@ -42,7 +42,7 @@ def errno_name(number: int) -> str:
 
 
 def numbers(items: list[int] | tuple[int, ...]) -> str:
-    """ "0, 1 and 4"."""
+    """Such as: 0, 1 and 4."""
     words = [str(item) for item in items]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 

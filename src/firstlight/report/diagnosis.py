@@ -6,8 +6,7 @@ from typing import Any
 
 from firstlight.faults import reading
 from firstlight.faults.fault import Diagnosis, Finding
-from firstlight.probe.facts import CudaGpu, Facts, Unknown
-from firstlight.probe.facts import encode as encode_facts
+from firstlight.probe.facts import Cause, CudaGpu, Facts, Unknown, encode as encode_facts
 from firstlight.report import words
 from firstlight.report.style import PLAIN, Style, fit, printable, wrap
 
@@ -30,7 +29,7 @@ def render(found: Diagnosis, facts: Facts, style: Style = PLAIN) -> str:
         [line for gpu in _gpus(facts) for line in _gpu(gpu, style)],
         _undecided(found, style),
     ]
-    return fit("\n\n".join("\n".join(block) for block in blocks if block), style.unicode)
+    return fit("\n\n".join("\n".join(block) for block in blocks if block), style)
 
 
 def encode(found: Diagnosis, facts: Facts) -> dict[str, Any]:
@@ -76,9 +75,7 @@ def _headline(found: Diagnosis, style: Style) -> str:
     if verdict(found) == "well":
         return style.paint(f"CUDA works: {works}.", "green", "bold")
     if found.usable and cause is not None:
-        return style.paint(
-            f"CUDA can be used, but not all is well: {works}. The first thing to mend is {cause.fault.id}.", "yellow", "bold"
-        )
+        return style.paint(f"CUDA can be used, {works}, but not all is well: {cause.fault.id}.", "yellow", "bold")
     why = f"the cause is {cause.fault.id}" if cause else "it was not proven on any GPU, and no fault was found"
     return style.paint(f"CUDA does not work: {why}.", "red", "bold")
 
@@ -111,10 +108,11 @@ def _failure(gpu: CudaGpu) -> str:
 
 
 def _undecided(found: Diagnosis, style: Style) -> list[str]:
-    """One line a reason: the faults that it leaves open."""
+    """One line a reason: the faults that it leaves open. What nobody asked for is not worth a line."""
     by_reason: dict[str, list[str]] = {}
     for name, unknown in found.undecided:
-        by_reason.setdefault(unknown.reason, []).append(name)
+        if unknown.cause is not Cause.NOT_ASKED:
+            by_reason.setdefault(unknown.reason, []).append(name)
     lines: list[str] = []
     for reason, names in by_reason.items():
         lines += wrap(f"cannot tell whether it is {_either(names)}: {printable(reason)}", "  ", f"{style.mark('unknown')} ")

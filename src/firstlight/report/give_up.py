@@ -37,33 +37,34 @@ class Ending(Protocol):
 def render(diagnosis: Diagnosis, ending: Ending, *, treatments: Sequence[str], attempts: int, elapsed: float, style: Style = PLAIN) -> str:
     """The report as text that ends with a newline. `treatments` are sentences of what was done, `elapsed` is in seconds."""
     cause = diagnosis.root_cause
-    lines = [_title(style), *_labelled("Cause", [_cause(diagnosis, cause)], style)]
+    lines = [_title(diagnosis, style), *_labelled("Cause", [_cause(diagnosis, cause)], style)]
     if cause is not None:
         quotes = [f"{printable(name)}: {printable(value)}" for name, value in cause.evidence.quotes]
         lines += _labelled("Evidence", _first(quotes, _QUOTES), style)
         lines += _labelled("Also found", _others(diagnosis, cause), style)
         lines += _labelled("Who acts", [f"{words.ACTOR[cause.fault.actor]}; {words.TIME[cause.persistence]}"], style)
     tried = [f"{words.count(attempts, 'attempt')} in {words.duration(elapsed)}; given up: {printable(ending.reason)}"]
-    lines += _labelled("Tried", [*_first([printable(words_) for words_ in treatments], _TREATMENTS), *tried], style)
+    lines += _labelled("Tried", [*_first([printable(treatment) for treatment in treatments], _TREATMENTS), *tried], style)
     advice = cause.fault.advice if cause is not None else "Run `firstlight doctor` here, and start the container on another host."
     lines += _labelled("Do next", [advice], style)
     more = f"firstlight explain {cause.fault.id}" if cause is not None else "firstlight facts"
     lines += _labelled("Read on", [f"`{more}`, `firstlight doctor`, `firstlight timeline`"], style)
     lines += _labelled("Exit code", [f"{int(ending.code)}: {_CODES.get(ending.code, 'see docs/reference/exit-codes.md')}"], style)
     lines.append(style.mark("line") * WIDTH)
-    return fit("\n".join(lines) + "\n", style.unicode)
+    return fit("\n".join(lines) + "\n", style)
 
 
-def _title(style: Style) -> str:
-    words_ = " firstlight: CUDA does not work here, so the command was not started "
+def _title(diagnosis: Diagnosis, style: Style) -> str:
+    works = f"is {words.usable(diagnosis.usable, diagnosis.expected)} only" if diagnosis.usable else "does not work here"
+    title = f" firstlight: CUDA {works}, so the command was not started "
     line = style.mark("line")
-    return style.paint(f"{line * 2}{words_}{line * (WIDTH - len(words_) - 2)}", "red", "bold")
+    return style.paint(f"{line * 2}{title}{line * (WIDTH - len(title) - 2)}", "red", "bold")
 
 
 def _cause(diagnosis: Diagnosis, cause: Finding | None) -> str:
     if cause is not None:
         return f"{cause.fault.id}: {printable(cause.evidence.sentence)}"
-    return f"no fault was found, and yet only {words.usable(diagnosis.usable, diagnosis.expected)}"
+    return f"no fault was found, and yet CUDA is {words.usable(diagnosis.usable, diagnosis.expected)}"
 
 
 def _others(diagnosis: Diagnosis, cause: Finding) -> list[str]:
@@ -74,7 +75,7 @@ def _others(diagnosis: Diagnosis, cause: Finding) -> list[str]:
 def _first(items: Sequence[str], limit: int) -> list[str]:
     """The first items, and how many more there are."""
     left = len(items) - limit
-    return [*items[:limit], *([f"… and {left} more"] if left > 0 else [])]
+    return [*items[:limit], *([f"and {left} more"] if left > 0 else [])]
 
 
 def _labelled(label: str, items: Sequence[str], style: Style) -> list[str]:

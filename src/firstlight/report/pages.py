@@ -36,16 +36,15 @@ def render(fault: Fault, style: Style = PLAIN) -> str:
     lines = [style.paint(fault.id, "bold"), title(fault), ""]
     for heading, text in sections(fault).items():
         lines += [style.paint(heading, "bold"), textwrap.indent(text, "    "), ""]
-    lines += [style.paint("Who must act", "bold"), f"    {words.ACTOR[fault.actor]}; {words.TIME[fault.persistence]}."]
-    return fit("\n".join(lines), style.unicode)
+    lines += [style.paint("Who must act", "bold"), f"    {words.ACTOR[fault.actor].capitalize()}; {words.TIME[fault.persistence]}."]
+    return fit("\n".join(lines), style)
 
 
 def overview(faults: Sequence[Fault], style: Style = PLAIN) -> str:
-    """One line a fault, grouped by layer where they stand in that order."""
+    """One line a fault."""
     width = max(len(fault.id) for fault in faults)
-    return fit(
-        "\n".join(f"{style.paint(fault.id, 'bold')}{' ' * (width - len(fault.id))}  {title(fault)}" for fault in faults), style.unicode
-    )
+    lines = [f"{style.paint(fault.id, 'bold')}{' ' * (width - len(fault.id))}  {title(fault)}" for fault in faults]
+    return fit("\n".join(lines), style)
 
 
 def encode(fault: Fault) -> dict[str, Any]:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 WIDTH = 100
 
+# Stands for a blank inside a command while lines are broken. `printable` escapes it, so no text brings one along.
+_GLUE = "\x00"
+
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
 _MARKS = {"good": "✓", "bad": "✗", "ill": "!", "unknown": "?", "next": "→", "line": "─"}
 _ASCII_MARKS = {"good": "+", "bad": "x", "ill": "!", "unknown": "?", "next": "->", "line": "-"}
@@ -65,13 +68,14 @@ def _escape(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
-def fit(text: str, encoding_is_unicode: bool) -> str:
-    """The text without characters that an ASCII stream cannot carry."""
-    return text if encoding_is_unicode else text.encode("ascii", "backslashreplace").decode("ascii")
+def fit(text: str, style: Style) -> str:
+    """The text without characters that the stream cannot carry."""
+    return text if style.unicode else text.encode("ascii", "backslashreplace").decode("ascii")
 
 
 def wrap(text: str, indent: str = "", first: str | None = None) -> list[str]:
-    """The text as lines of at most WIDTH columns; words, paths and commands stay whole."""
+    """The text as lines of at most WIDTH columns; words, paths and `commands` stay whole, so that they can be copied."""
     lead = indent if first is None else first
-    lines = textwrap.wrap(text, WIDTH, initial_indent=lead, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-    return lines or [lead.rstrip()]
+    glued = "`".join(part.replace(" ", _GLUE) if place % 2 else part for place, part in enumerate(text.split("`")))
+    lines = textwrap.wrap(glued, WIDTH, initial_indent=lead, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return [line.replace(_GLUE, " ") for line in lines] or [lead.rstrip()]

@@ -31,7 +31,7 @@ def render(facts: Facts, style: Style = PLAIN) -> str:
             head = style.paint(label, "bold") + " " * (_LABEL - len(label)) if place == 0 else " " * _LABEL
             wrapped = wrap(printable(item), " " * (_LABEL + 2), " " * _LABEL)
             lines += [head + wrapped[0][_LABEL:], *wrapped[1:]]
-    return fit("\n".join(lines), style.unicode)
+    return fit("\n".join(lines), style)
 
 
 def _tell(value: object) -> str:
@@ -80,8 +80,7 @@ def _environment(facts: Facts) -> list[str]:
 
 def _confinement(facts: Facts) -> list[str]:
     who = facts.confinement
-    capabilities = _tell(who.capabilities) if isinstance(who.capabilities, Unknown) else words.count(len(who.capabilities), "capability")
-    capabilities = capabilities.replace("capabilitys", "capabilities")
+    capabilities = _tell(who.capabilities) if isinstance(who.capabilities, Unknown) else f"{len(who.capabilities)} capabilities"
     mknod = "" if isinstance(who.capabilities, Unknown) else f", CAP_MKNOD {'yes' if 'CAP_MKNOD' in who.capabilities else 'no'}"
     return [f"user {who.uid}, group {who.gid}, {capabilities}{mknod}, seccomp {_tell(who.seccomp)}, PID 1 {_tell(who.is_pid1)}"]
 

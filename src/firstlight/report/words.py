@@ -18,26 +18,24 @@ TIME = {
 
 
 def count(number: int, noun: str) -> str:
-    """ "1 GPU", "2 GPUs"."""
+    """Such as: 1 GPU, 2 GPUs."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def usable(proven: int, expected: int | Unknown) -> str:
-    """ "3 of 4 GPUs work"."""
-    if isinstance(expected, Unknown):
-        return f"{count(proven, 'GPU')} {'works' if proven == 1 else 'work'}"
-    return f"{proven} of {count(expected, 'GPU')} {'works' if proven == 1 else 'work'}"
+    """Such as: proven on 3 of 4 GPUs."""
+    return f"proven on {count(proven, 'GPU')}" if isinstance(expected, Unknown) else f"proven on {proven} of {count(expected, 'GPU')}"
 
 
 def duration(seconds: float) -> str:
-    """ "0.4 s", "31 s", "2 min 5 s"."""
+    """Such as: 0.41 s, 31 s, 2 min 5 s."""
     if seconds < 10:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.2f} s"
     if round(seconds) < 120:
         return f"{seconds:.0f} s"
     return f"{round(seconds) // 60} min {round(seconds) % 60} s"
 
 
 def size(number: int) -> str:
-    """ "79.6 GiB"."""
+    """Such as: 79.6 GiB."""
     return f"{number / (1 << 30):.1f} GiB" if number >= 1 << 30 else f"{number / (1 << 20):.1f} MiB"

@@ -38,7 +38,21 @@ from machines import (
 from firstlight.faults.catalogue import CATALOGUE
 from firstlight.faults.diagnose import diagnose
 from firstlight.faults.fault import Diagnosis, Persistence
-from firstlight.probe.facts import Cause, Cuda, Facts, KernelGpu, Library, LibraryKind, Limit, NodeKind, Nvml, Torch, Unknown, decode, encode
+from firstlight.probe.facts import (
+    Cause,
+    Cuda,
+    Facts,
+    KernelGpu,
+    Library,
+    LibraryKind,
+    Limit,
+    NodeKind,
+    Nvml,
+    Torch,
+    Unknown,
+    decode,
+    encode,
+)
 
 CTL, UVM, GPU0 = "/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia0"
 SICK = init_fails(healthy(), 100)
@@ -422,7 +436,9 @@ def test_a_stale_major_is_told_in_words_that_help() -> None:
 
 
 def test_the_mode_names_the_user_it_keeps_out() -> None:
-    user = change(with_node(SICK, GPU0, mode=0o660, gid=44, opened=errno.EACCES), "confinement", uid=1000, gid=1000, groups=(1000,), capabilities=())
+    user = change(
+        with_node(SICK, GPU0, mode=0o660, gid=44, opened=errno.EACCES), "confinement", uid=1000, gid=1000, groups=(1000,), capabilities=()
+    )
     root = diagnose(user).root_cause
     assert root is not None
     assert "user 1000 (group 1000) may not read and write it" in root.evidence.sentence
