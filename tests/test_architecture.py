@@ -25,6 +25,9 @@ STRANGERS = {
 # Words that name a place to put things, not a thing.
 EMPTY_WORDS = re.compile(r"Manager|Handler|Helper|Util|Common|Base(?!d)|Info(?!r)|Service")
 
+# Names that are not ours to choose.
+GIVEN_NAMES = {"DlInfo"}  # libc's Dl_info
+
 # A module that outgrows this wants to be two. The aim is 300.
 LONGEST_MODULE = 450
 
@@ -54,7 +57,9 @@ def test_the_package_needs_nothing_but_the_standard_library() -> None:
 
 
 def test_programs_import_nothing_of_ours() -> None:
-    found = {name for name, tree in MODULES.items() if in_room(name, "programs/") for module in imported(tree) if module.startswith("firstlight")}
+    found = {
+        name for name, tree in MODULES.items() if in_room(name, "programs/") for module in imported(tree) if module.startswith("firstlight")
+    }
 
     assert not found
 
@@ -112,7 +117,12 @@ def _raises_without_cannot(node: ast.AST) -> bool:
 
 
 def test_names_say_what_a_thing_is() -> None:
-    classes = {f"{name}: {node.name}" for name, tree in MODULES.items() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    classes = {
+        f"{name}: {node.name}"
+        for name, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and node.name not in GIVEN_NAMES
+    }
     files = {name for name in MODULES if Path(name).stem in ("utils", "util", "helpers", "common", "misc", "types", "models", "const")}
 
     assert not files | {name for name in classes if EMPTY_WORDS.search(name.partition(": ")[2])}

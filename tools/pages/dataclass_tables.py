@@ -14,7 +14,9 @@ from pages import markdown
 def sections(module: ModuleType, first: type, leave_out: Collection[type] = ()) -> str:
     """`first`, then every other class of the module in the order of its source."""
     comments = markdown.trailing_comments(module)
-    classes = [item for _name, item in inspect.getmembers(module, inspect.isclass) if item.__module__ == module.__name__ and item not in leave_out]
+    classes = [
+        item for _name, item in inspect.getmembers(module, inspect.isclass) if item.__module__ == module.__name__ and item not in leave_out
+    ]
     classes.sort(key=lambda item: (item is not first, inspect.getsourcelines(item)[1]))
     return "\n".join(
         f"## {item.__name__}\n\n{markdown.summary(item.__doc__)}\n\n{_table(item, comments.get(item.__name__, {}))}" for item in classes
