@@ -36,6 +36,10 @@ BUNDLED = {"nvidia-ml-py": ("pynvml.py",), "tomli": ("tomli/",)}
 # another version is passed over only where a source follows.
 SHARED_WITH_STRANGERS = ("firstlight/__init__.py", "firstlight/programs/")
 
+# What no start of a container needs is left out of the byte code: an archive is read faster the fewer names it has, and each
+# start reads all of its names.
+SOURCES_ALONE = ("firstlight/rehearse/", "firstlight/py.typed")
+
 # Compiles inside the interpreter that the byte code is for. Unchecked: the source is never looked at, however it is dated.
 _COMPILE = """
 import json, py_compile, sys
@@ -84,6 +88,7 @@ def _sources() -> dict[str, bytes]:
 
 def _for_interpreter(contents: dict[str, bytes], interpreter: str) -> dict[str, bytes]:
     """The contents as this interpreter is to find them: sources as byte code, data as it is."""
+    contents = {name: data for name, data in contents.items() if not name.startswith(SOURCES_ALONE)}
     result = {name: data for name, data in contents.items() if not name.endswith(".py") or name.startswith(SHARED_WITH_STRANGERS)}
     with tempfile.TemporaryDirectory() as folder:
         orders = []

@@ -15,6 +15,11 @@ if not archive.startswith("/"):
     archive = os.path.abspath(archive)
 sys.path[0:1] = [f"{archive}/{sys.implementation.cache_tag}", archive]
 
+import firstlight
+
+# What the start of a container never needs (rehearsals) is there as sources alone.
+firstlight.__path__.append(f"{archive}/firstlight")
+
 from firstlight.cli import main
 
 sys.exit(main.main(sys.argv[1:], INHERITED_MASK))

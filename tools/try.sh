@@ -1,5 +1,5 @@
 #!/bin/sh
-# What `make try` shows: the installed command on a simulated machine that is sick in two places.
+# What `make try` shows: the installed command on a simulated machine that is sick in several places.
 set -eu
 
 state=$(mktemp -d)

@@ -55,7 +55,11 @@ def _placeholder(action: argparse.Action) -> str:
 def _names(action: argparse.Action) -> str:
     if not action.option_strings:
         return f"`{_placeholder(action)}`"
-    value = "" if action.nargs == 0 else " " + ("|".join(map(str, action.choices)) if action.choices else str(action.metavar or action.dest.upper()))
+    value = (
+        ""
+        if action.nargs == 0
+        else " " + ("|".join(map(str, action.choices)) if action.choices else str(action.metavar or action.dest.upper()))
+    )
     return ", ".join(f"`{option}{value}`" for option in action.option_strings)
 
 

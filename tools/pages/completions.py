@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shtab
+
 from firstlight.cli import main
 from pages import command_line
 
