@@ -47,7 +47,7 @@ def main() -> None:
         if box.denied_major is not None:
             group = device_cgroup.create(box.denied_major)
         kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWPID)
-        kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
+        keep_mounts_private()
         furnish(box)
         report = run(order, box, group)
     except OSError as error:
@@ -56,6 +56,15 @@ def main() -> None:
         if group is not None:
             device_cgroup.remove(group)
         _write_whole(order["report"], report)
+
+
+def keep_mounts_private() -> None:
+    """Have nothing that we mount reach the machine. A sandbox that knows no propagation of mounts has none to stop."""
+    try:
+        kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
+    except OSError:
+        if " shared:" in Path("/proc/self/mountinfo").read_text():
+            raise
 
 
 def furnish(box: Box) -> None:
@@ -74,8 +83,11 @@ def furnish(box: Box) -> None:
     for node in box.nodes:
         if not node.after:
             make_node(stage, node)
-    kernel.mount(stage, "/dev", flags=kernel.MS_MOVE)
-    os.rmdir(stage)
+    try:
+        kernel.mount(stage, "/dev", flags=kernel.MS_MOVE)
+        os.rmdir(stage)
+    except OSError:  # a sandbox that cannot move a mount can show it at a second place
+        kernel.mount(stage, "/dev", flags=kernel.MS_BIND | kernel.MS_REC)
     if box.loader_cache is not None:
         kernel.mount(box.loader_cache, "/etc/ld.so.cache", flags=kernel.MS_BIND)
 
@@ -132,6 +144,8 @@ def become(order: dict[str, Any], box: Box, group: str | None, sender: int) -> N
         kernel.die_with_parent(signal.SIGKILL)
         os.chdir(order["directory"])
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python at its start; a container's first process gets neither
+            signal.signal(ignored, signal.SIG_DFL)
         os.write(sender, f"{time.monotonic():.6f}".encode())
         os.execvpe(order["argv"][0], order["argv"], order["environment"])
     except OSError as error:

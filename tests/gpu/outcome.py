@@ -94,9 +94,14 @@ def complaints(case: Case, outcome: Outcome) -> list[str]:
 
 
 def doctors_complaints(case: Case, doctor: Mapping[str, Any]) -> list[str]:
-    """Whether `doctor`, asked about the same machine before anything was done to it, says the same."""
+    """Whether `doctor`, asked about the same machine with nothing done to it, says the same."""
     right = (1,) if case.cause is not None else (0, 2) if case.may_name else (0,)
-    return [] if doctor["exit"] in right else [f"doctor exits {doctor['exit']}, not {' or '.join(map(str, right))}"]
+    wrong = [] if doctor["exit"] in right else [f"doctor exits {doctor['exit']}, not {' or '.join(map(str, right))}"]
+    findings = doctor.get("answer", {}).get("findings", [])
+    first = findings[0].get("fault") if findings else None
+    if first != case.cause and first not in case.may_name:
+        wrong.append(f"doctor names {first or 'no cause'}, not {case.cause or 'none'}")
+    return wrong
 
 
 def _named_after_the_wait(outcome: Outcome) -> bool:

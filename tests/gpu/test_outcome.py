@@ -17,6 +17,7 @@ from suite import Result
 CURED = Case(name="gpu-late-12s", story="late", make=lambda machine: Box(nodes=()), cause="gpu-node-missing")
 TREATED = Case(name="stub-first", story="stub", make=lambda machine: Box(nodes=()), cause="stub-libcuda", remedy="fix-library-path")
 LASTING = Case(name="gpu-missing", story="gone", make=lambda machine: Box(nodes=()), cause="gpu-node-missing", exits=(75,), cuda=False)
+HEALTHY = Case(name="healthy", story="well", make=lambda machine: Box(nodes=()))
 WELL = Outcome(exit=0, causes=("gpu-node-missing",), named=0.4, app_started=12.6, proven=1, appeared=12.0, waited=0.6, ended=13.0)
 TREATED_WELL = Outcome(exit=0, causes=("stub-libcuda",), remedies=("fix-library-path",), named=0.4, app_started=0.9, proven=1)
 LEFT = Outcome(exit=75, causes=("gpu-node-missing",), named=0.4, ended=30.0)
@@ -43,6 +44,20 @@ LEFT = Outcome(exit=75, causes=("gpu-node-missing",), named=0.4, ended=30.0)
 )
 def test_an_outcome_is_judged_by_what_the_case_expects(case: Case, seen: Outcome, expected: list[str]) -> None:
     assert outcome.complaints(case, seen) == expected
+
+
+@pytest.mark.parametrize(
+    ("case", "doctor", "expected"),
+    [
+        (LASTING, {"exit": 1, "answer": {"findings": [{"fault": "gpu-node-missing"}, {"fault": "probe-hung"}]}}, []),
+        (LASTING, {"exit": 1, "answer": {"findings": [{"fault": "probe-hung"}]}}, ["doctor names probe-hung, not gpu-node-missing"]),
+        (LASTING, {"exit": 0, "answer": {"findings": []}}, ["doctor exits 0, not 1", "doctor names no cause, not gpu-node-missing"]),
+        (HEALTHY, {"exit": 0, "answer": {"findings": []}}, []),
+        (HEALTHY, {"exit": 70, "error": "cannot do it"}, ["doctor exits 70, not 0"]),
+    ],
+)
+def test_doctor_must_say_what_the_boot_says(case: Case, doctor: dict[str, object], expected: list[str]) -> None:
+    assert outcome.doctors_complaints(case, doctor) == expected
 
 
 def test_an_outcome_is_read_from_the_journal_the_screen_and_the_app(tmp_path: Path) -> None:
