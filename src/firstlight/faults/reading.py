@@ -138,6 +138,11 @@ def libcuda_files(facts: Facts, kind: LibraryKind) -> tuple[Library, ...]:
     return tuple(item for item in facts.libraries.candidates if "libcuda" in item.soname and item.kind is kind)
 
 
+def driver_libcuda(facts: Facts) -> tuple[Library, ...]:
+    """Every libcuda of a driver proper, compat libraries not among them, in the order of search."""
+    return tuple(item for item in libcuda_files(facts, LibraryKind.DRIVER) if not is_compat(item))
+
+
 def is_compat(library: Library) -> bool:
     """Whether it is a forward-compatibility libcuda. Those of CUDA 11 carry no note, but live in a folder of that name."""
     return library.kind is LibraryKind.COMPAT or (library.kind is LibraryKind.DRIVER and "/compat/" in library.real_path)

@@ -60,6 +60,7 @@ SICK_UVM = init_fails(healthy(), 999)
 STUB = library(folder="/usr/local/cuda/lib64/stubs", kind=LibraryKind.STUB, size=80_000, version=GONE, found_in="LD_LIBRARY_PATH")
 EMPTY = library(folder="/opt/lib", kind=LibraryKind.EMPTY, size=0, found_in="LD_LIBRARY_PATH")
 OLD = library(folder="/opt/lib", version="550.54.14", found_in="LD_LIBRARY_PATH")
+OLD_COMPAT = library(folder="/usr/local/cuda-11.8/compat", version="520.61.05")
 NO_LIBRARY = Unknown("the loader finds no libcuda.so.1", Cause.ABSENT)
 KIB = 1024
 ALL_NODES = tuple(node.path for node in nodes(0))
@@ -152,6 +153,7 @@ ILL: list[tuple[str, str, Facts]] = [
     ("compute-not-enabled", "utility only", lib(variables(unloadable(healthy(), "cannot open"), NVIDIA_DRIVER_CAPABILITIES="utility"), NO_LIBRARY)),
     ("compute-not-enabled", "nobody says why", lib(variables(unloadable(healthy(), "x"), NVIDIA_DRIVER_CAPABILITIES=""), NO_LIBRARY)),
     ("compute-not-enabled", "graphics only", lib(variables(unloadable(healthy(), "x"), NVIDIA_DRIVER_CAPABILITIES="graphics"), NO_LIBRARY, nvml=GONE)),
+    ("compute-not-enabled", "only an old compat library is here", lib(variables(unloadable(healthy(), "x"), NVIDIA_DRIVER_CAPABILITIES="utility"), NO_LIBRARY, OLD_COMPAT)),
     ("compute-not-enabled", "only a stub is here", lib(variables(init_fails(healthy(), 34), NVIDIA_DRIVER_CAPABILITIES="utility"), STUB)),
     ("uvm-module-absent", "no node either", without_major(without_node(SICK_UVM, UVM), "nvidia-uvm")),
     ("uvm-module-absent", "the node is left", with_node(without_major(SICK_UVM, "nvidia-uvm"), UVM, opened=errno.ENXIO)),
@@ -192,7 +194,7 @@ ILL: list[tuple[str, str, Facts]] = [
     ("compat-library-active", "on a newer driver", lib(init_fails(healthy(), 803), compat(), library())),
     ("compat-library-active", "on a branch that it does not support", with_compat(init_fails(healthy(), 803), "545.23.06", 12030)),
     ("compat-library-active", "on a consumer GPU", with_compat(init_fails(healthy(), 804), "550.54.14", 12040)),
-    ("compat-library-active", "an old one without a note", lib(init_fails(healthy(), 803), library(folder="/usr/local/cuda-11.8/compat", version="520.61.05"))),
+    ("compat-library-active", "an old one without a note", lib(init_fails(healthy(), 803), OLD_COMPAT)),
     # environment
     ("visible-devices-invalid", "8", masked("8")),
     ("visible-devices-invalid", "empty", masked("")),
@@ -219,6 +221,7 @@ ILL: list[tuple[str, str, Facts]] = [
     ("gpu-memory-full", "NVML was not asked", shallow(context_fails(healthy(), 2))),
     ("cuda-error-unexplained", "999 with everything right", SICK_UVM),
     ("cuda-error-unexplained", "100 with everything right", SICK),
+    ("cuda-error-unexplained", "999 from a library whose path nobody tells", change(SICK_UVM, "cuda", library=GONE)),
     ("cuda-error-unexplained", "a wrong result", cuda_gpu_changed(healthy(), 0, proven=False)),
     ("cuda-error-unexplained", "the prover crashed", dataclasses.replace(healthy(), cuda=CRASHED)),
     ("cuda-error-unexplained", "cuInit 2 without a limit", init_fails(healthy(), 2)),
@@ -294,6 +297,8 @@ UNDECIDED: list[tuple[str, Facts]] = [
         "device-cgroup-denies", "device-mode-forbids", "uvm-open-fails",
     )),
     ("uvm-module-absent", change(SICK_UVM, "devices", majors=DENIED)),
+    ("driver-not-injected", change(change(SICK, "driver", version=GONE), "devices", majors=DENIED)),
+    ("driver-not-injected", shallow(change(change(SICK, "driver", version=GONE), "devices", majors={}, nodes=(char(GPU0, 195, 0),)))),
     ("uvm-major-stale", change(SICK_UVM, "devices", majors=DENIED)),
     ("uvm-open-fails", with_node(SICK_UVM, UVM, opened=UNTRIED)),
     ("device-cgroup-denies", shallow(SICK)),
@@ -472,3 +477,21 @@ def test_a_gpu_that_cuda_found_and_nobody_proved_is_not_usable() -> None:
 def test_char_devices_of_another_kind_do_not_confuse_the_count() -> None:
     extra = (*nodes(0), char("/dev/nvidia-caps/nvidia-cap1", 237, 1), char("/dev/nvidia-modeset", 195, 254))
     assert diagnose(change(healthy(), "devices", nodes=extra)).expected == 1
+
+
+def test_a_refused_system_call_points_to_the_filter() -> None:
+    root = diagnose(context_fails(healthy(), 304)).root_cause
+    assert root is not None
+    assert ("seccomp", "filter") in root.evidence.quotes
+    assert diagnose(SICK_UVM).findings[0].evidence.quotes == ()
+
+
+def test_gpus_that_only_work_one_by_one_are_no_whole_proof() -> None:
+    facts = change(variables(healthy(2), RUNPOD_GPU_COUNT="2"), "cuda", init=999)
+    assert names(diagnose(facts)) == "cuda-error-unexplained"
+
+
+def test_a_preloaded_library_is_quoted_where_nothing_else_explains_the_failure() -> None:
+    root = diagnose(variables(SICK_UVM, LD_PRELOAD="/opt/shim.so")).root_cause
+    assert root is not None
+    assert ("LD_PRELOAD", "/opt/shim.so") in root.evidence.quotes

@@ -51,6 +51,8 @@ _CODES = {
     810: "MPS client terminated by the server",
     999: "unknown error",
 }
+_REFUSED_CALLS = (304, 800)
+_FILTER = 2
 _SHIMS = ("LD_PRELOAD", "CUDA_INJECTION64_PATH")
 
 
@@ -68,7 +70,7 @@ def evidence(facts: Facts) -> Verdict:
 
 
 def _what_failed(facts: Facts, cuda: Cuda) -> str | Unknown | None:
-    if isinstance(cuda.library, Unknown):
+    if isinstance(cuda.library, Unknown) and isinstance(cuda.init, Unknown):
         return f"libcuda cannot be loaded: {cuda.library.reason}."
     errors = reading.cuda_errors(facts)
     if errors:
@@ -98,7 +100,9 @@ def _shims(facts: Facts) -> tuple[tuple[str, str], ...]:
     variables = facts.environment.variables
     preloads = reading.known(facts.environment.ld_so_preload) or ()
     found = tuple((name, variables[name]) for name in _SHIMS if variables.get(name))
-    seccomp = (("seccomp", "filter"),) if reading.known(facts.confinement.seccomp) == 2 else ()
+    # Nearly every container filters system calls; it is worth a word only where the code says that one was refused.
+    filtered = reading.known(facts.confinement.seccomp) == _FILTER and reading.first_error(facts, *_REFUSED_CALLS) is not None
+    seccomp = (("seccomp", "filter"),) if filtered else ()
     return found + ((("/etc/ld.so.preload", " ".join(preloads)),) if preloads else ()) + seccomp
 
 

@@ -21,7 +21,7 @@ _NAME = "NVIDIA_DRIVER_CAPABILITIES"
 def evidence(facts: Facts) -> Verdict:
     """No libcuda of a driver anywhere, although other parts of that driver were given."""
     chosen = facts.libraries.libcuda
-    if reading.libcuda_files(facts, LibraryKind.DRIVER) or reading.absent(facts.driver.version):
+    if reading.driver_libcuda(facts) or reading.absent(facts.driver.version):
         return None
     if not isinstance(chosen, Unknown) and chosen.kind in (LibraryKind.DRIVER, LibraryKind.COMPAT):
         return None

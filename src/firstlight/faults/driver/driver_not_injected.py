@@ -23,18 +23,13 @@ def evidence(facts: Facts) -> Verdict:
     nodes = facts.devices.nodes
     if isinstance(nodes, Unknown):
         return nodes
-    files = reading.libcuda_files(facts, LibraryKind.DRIVER)
+    files = reading.driver_libcuda(facts)
     persistence = None if granted.promised(facts) else Persistence.PERMANENT
     quotes = _quotes(facts, nodes, len(files))
     if reading.absent(facts.driver.version):
         if not nodes:
             return Evidence("There is no NVIDIA driver here: none in the kernel, and no device node.", quotes, persistence)
-        if _nothing_behind(facts, nodes):
-            sentence = (
-                f"{nodes[0].path} is here, but the kernel has no NVIDIA driver behind it now: it was unloaded, or not yet loaded again."
-            )
-            return Evidence(sentence, quotes)
-        return None
+        return _nothing_behind(facts, nodes, quotes)
     if files or not isinstance(facts.libraries.libcuda, Unknown) or _nvml_file(facts):
         return None
     if not reading.absent(facts.libraries.libcuda):
@@ -47,10 +42,17 @@ def evidence(facts: Facts) -> Verdict:
     return Evidence("The device nodes are here, but none of the driver's libraries.", quotes, persistence)
 
 
-def _nothing_behind(facts: Facts, nodes: tuple[Node, ...]) -> bool:
-    """Whether /proc/devices was read, and names no NVIDIA driver, and no node opens."""
-    majors = reading.known(facts.devices.majors)
-    return majors is not None and not majors and all(reading.known(node.opened) != 0 for node in nodes)
+def _nothing_behind(facts: Facts, nodes: tuple[Node, ...], quotes: tuple[tuple[str, str], ...]) -> Verdict:
+    """Nodes of a driver that is gone: none in /proc/devices, and no node opens. (A sandbox may show no driver, and have one.)"""
+    if facts.devices.majors != {}:
+        return facts.devices.majors if isinstance(facts.devices.majors, Unknown) else None
+    if any(node.opened == 0 for node in nodes):
+        return None
+    untried = next((node.opened for node in nodes if isinstance(node.opened, Unknown)), None)
+    if untried is not None:
+        return untried
+    sentence = f"{nodes[0].path} is here, but the kernel has no NVIDIA driver behind it now: it was unloaded, or not yet loaded again."
+    return Evidence(sentence, quotes)
 
 
 def _nvml_file(facts: Facts) -> bool:

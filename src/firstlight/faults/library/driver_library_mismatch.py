@@ -28,7 +28,7 @@ def evidence(facts: Facts) -> Verdict:
         unknown = kernel if isinstance(kernel, Unknown) else chosen
         return unknown if isinstance(unknown, Unknown) and not reading.absent(unknown) else None
     if _differs(chosen, kernel):
-        match = next((item for item in reading.libcuda_files(facts, LibraryKind.DRIVER) if item.version == kernel), None)
+        match = next((item for item in reading.driver_libcuda(facts) if item.version == kernel), None)
         where = f"the right one is {match.real_path}" if match else "no libcuda of that version is here"
         sentence = f"The loader takes libcuda {chosen.version}, but the kernel driver is {kernel}; {where}."
         return Evidence(sentence, (("libcuda", chosen.real_path), ("/proc/driver/nvidia/version", kernel)))

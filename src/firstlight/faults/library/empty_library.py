@@ -33,7 +33,7 @@ def evidence(facts: Facts) -> Verdict:
 
 
 def _empty(facts: Facts, chosen: Library) -> Evidence:
-    real = next(iter(reading.libcuda_files(facts, LibraryKind.DRIVER)), None)
+    real = next(iter(reading.driver_libcuda(facts)), None)
     behind = f"the real one is {real.real_path}" if real else "there is no real one on this machine"
     return Evidence(f"The loader takes {chosen.path}, which is empty; {behind}.", (("libcuda", f"{chosen.path} (0 bytes)"),))
 

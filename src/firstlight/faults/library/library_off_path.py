@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from firstlight.faults import reading
 from firstlight.faults.fault import Actor, Evidence, Fault, Layer, Persistence, Remedy, Verdict
-from firstlight.probe.facts import Facts, LibraryKind, Unknown
+from firstlight.probe.facts import Facts, Unknown
 
 
 def evidence(facts: Facts) -> Verdict:
@@ -23,7 +23,7 @@ def evidence(facts: Facts) -> Verdict:
         return None
     if not reading.absent(chosen):
         return chosen
-    files = reading.libcuda_files(facts, LibraryKind.DRIVER)
+    files = reading.driver_libcuda(facts)
     if not files:
         return None
     quotes = (("the loader", chosen.reason), ("libcuda", f"{files[0].path} (found in {files[0].found_in})"))

@@ -21,7 +21,7 @@ _STUB_CODE = 34
 def evidence(facts: Facts) -> Verdict:
     """The chosen file is a stub, CUDA says so, or a stub stands on LD_LIBRARY_PATH behind the real one."""
     chosen = facts.libraries.libcuda
-    real = next(iter(reading.libcuda_files(facts, LibraryKind.DRIVER)), None)
+    real = next(iter(reading.driver_libcuda(facts)), None)
     behind = f"the real one is {real.real_path}" if real else "there is no real one on this machine"
     if not isinstance(chosen, Unknown) and chosen.kind is LibraryKind.STUB:
         quotes = (("libcuda", f"{chosen.path} ({chosen.size} bytes, found in {chosen.found_in})"),)
@@ -33,7 +33,7 @@ def evidence(facts: Facts) -> Verdict:
         where = f"; {behind}" if real is None or real.real_path != library else ""
         return Evidence(f"{library} calls itself a stub ({error}){where}.", (("CUDA", str(error)),))
     stubs = [item for item in reading.libcuda_files(facts, LibraryKind.STUB) if item.found_in == "LD_LIBRARY_PATH"]
-    if stubs:
+    if stubs and not isinstance(chosen, Unknown):
         sentence = f"{stubs[0].path} is a stub on LD_LIBRARY_PATH, behind the real libcuda: a program that loads libcuda.so gets it."
         return Evidence(sentence, (("LD_LIBRARY_PATH", stubs[0].path),), stops=False)
     return chosen if isinstance(chosen, Unknown) and not reading.absent(chosen) else None
