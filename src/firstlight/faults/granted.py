@@ -7,6 +7,7 @@ from firstlight.probe.facts import Cuda, Facts, Unknown
 
 COUNT = "RUNPOD_GPU_COUNT"
 VISIBLE = "NVIDIA_VISIBLE_DEVICES"
+CAPABILITIES = "NVIDIA_DRIVER_CAPABILITIES"
 
 # Values of NVIDIA_VISIBLE_DEVICES that ask the container runtime for no GPU.
 _NONE = ("", "none", "void")
@@ -40,6 +41,13 @@ def refusal(facts: Facts) -> tuple[str, str] | None:
         return (COUNT, str(count)) if count == 0 else None
     value = variable(facts, VISIBLE)
     return (VISIBLE, value) if value is not None and value.strip() in _NONE else None
+
+
+def left_out_compute(facts: Facts) -> str | None:
+    """The value of NVIDIA_DRIVER_CAPABILITIES that asks for parts of the driver, and not for CUDA."""
+    value = variable(facts, CAPABILITIES)
+    parts = {part.strip() for part in (value or "").split(",")} - {""}
+    return value if parts and not parts & {"compute", "all"} else None
 
 
 def granted(facts: Facts) -> int | None:

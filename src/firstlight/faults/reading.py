@@ -143,6 +143,11 @@ def driver_libcuda(facts: Facts) -> tuple[Library, ...]:
     return tuple(item for item in libcuda_files(facts, LibraryKind.DRIVER) if not is_compat(item))
 
 
+def driver_nvml(facts: Facts) -> tuple[Library, ...]:
+    """Every libnvidia-ml of a driver on the machine, in the order of search."""
+    return tuple(item for item in facts.libraries.candidates if "libnvidia-ml" in item.soname and item.kind is LibraryKind.DRIVER)
+
+
 def is_compat(library: Library) -> bool:
     """Whether it is a forward-compatibility libcuda. Those of CUDA 11 carry no note, but live in a folder of that name."""
     return library.kind is LibraryKind.COMPAT or (library.kind is LibraryKind.DRIVER and "/compat/" in library.real_path)

@@ -143,6 +143,7 @@ ILL: list[tuple[str, str, Facts]] = [
         lib(without_node(unloadable(healthy(), "cannot open"), *ALL_NODES), NO_LIBRARY, nvml=GONE),
     ),
     ("driver-not-injected", "nodes without libraries", lib(variables(unloadable(healthy(), "x"), NVIDIA_DRIVER_CAPABILITIES="all"), NO_LIBRARY, nvml=GONE)),
+    ("driver-not-injected", "a plain file is all there is", change(bare(), "devices", nodes=(Node(path=GPU0, kind=NodeKind.FILE),))),
     (
         "driver-not-injected",
         "the driver was unloaded",

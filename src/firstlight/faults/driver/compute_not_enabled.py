@@ -15,8 +15,6 @@ from firstlight.faults import granted, reading
 from firstlight.faults.fault import Actor, Evidence, Fault, Layer, Persistence, Remedy, Verdict
 from firstlight.probe.facts import Facts, LibraryKind, Unknown
 
-_NAME = "NVIDIA_DRIVER_CAPABILITIES"
-
 
 def evidence(facts: Facts) -> Verdict:
     """No libcuda of a driver anywhere, although other parts of that driver were given."""
@@ -27,19 +25,17 @@ def evidence(facts: Facts) -> Verdict:
         return None
     if isinstance(chosen, Unknown) and not reading.absent(chosen):
         return chosen
-    value = granted.variable(facts, _NAME)
-    left_out = bool(value) and not {"compute", "all"} & {part.strip() for part in (value or "").split(",")}
-    nvml = next((item for item in facts.libraries.candidates if "libnvidia-ml" in item.soname and item.kind is LibraryKind.DRIVER), None)
-    if nvml is None and not (left_out and _has_nodes(facts)):
+    value = granted.left_out_compute(facts)
+    nvml = reading.driver_nvml(facts)
+    if not nvml and not (value is not None and _has_nodes(facts)):
         return None
-    if left_out:
-        sentence = f"{_NAME} is {value}, without compute: the container runtime left libcuda out."
+    if value is not None:
+        sentence = f"{granted.CAPABILITIES} is {value}, without compute: the container runtime left libcuda out."
     else:
         sentence = "The driver's libnvidia-ml is here and its libcuda is not: the container runtime gave the driver without compute."
-    return Evidence(
-        sentence,
-        ((_NAME, value if value is not None else "not set"), ("libnvidia-ml", nvml.real_path if nvml else "none"), ("libcuda", "none")),
-    )
+    said = granted.variable(facts, granted.CAPABILITIES)
+    manager = nvml[0].real_path if nvml else "none"
+    return Evidence(sentence, ((granted.CAPABILITIES, "not set" if said is None else said), ("libnvidia-ml", manager), ("libcuda", "none")))
 
 
 def _has_nodes(facts: Facts) -> bool:

@@ -15,14 +15,14 @@ from __future__ import annotations
 
 from firstlight.faults import granted, reading
 from firstlight.faults.fault import Actor, Evidence, Fault, Layer, Persistence, Remedy, Verdict
-from firstlight.probe.facts import Facts, LibraryKind, Node, Unknown
+from firstlight.probe.facts import Facts, Node, NodeKind, Unknown
 
 
 def evidence(facts: Facts) -> Verdict:
     """No kernel driver, or nothing of the user-mode driver and no sign that part of it was given on purpose."""
-    nodes = facts.devices.nodes
-    if isinstance(nodes, Unknown):
-        return nodes
+    if isinstance(facts.devices.nodes, Unknown):
+        return facts.devices.nodes
+    nodes = tuple(node for node in facts.devices.nodes if node.kind is NodeKind.CHAR)
     files = reading.driver_libcuda(facts)
     persistence = None if granted.promised(facts) else Persistence.PERMANENT
     quotes = _quotes(facts, nodes, len(files))
@@ -30,14 +30,14 @@ def evidence(facts: Facts) -> Verdict:
         if not nodes:
             return Evidence("There is no NVIDIA driver here: none in the kernel, and no device node.", quotes, persistence)
         return _nothing_behind(facts, nodes, quotes)
-    if files or not isinstance(facts.libraries.libcuda, Unknown) or _nvml_file(facts):
+    if files or not isinstance(facts.libraries.libcuda, Unknown) or reading.driver_nvml(facts):
         return None
     if not reading.absent(facts.libraries.libcuda):
         return facts.libraries.libcuda
     if not nodes:
         sentence = "The host has an NVIDIA driver, but nothing of it was given to this container: no library, no device node."
         return Evidence(sentence, quotes, persistence)
-    if _capabilities_lack_compute(facts):
+    if granted.left_out_compute(facts) is not None:
         return None
     return Evidence("The device nodes are here, but none of the driver's libraries.", quotes, persistence)
 
@@ -53,15 +53,6 @@ def _nothing_behind(facts: Facts, nodes: tuple[Node, ...], quotes: tuple[tuple[s
         return untried
     sentence = f"{nodes[0].path} is here, but the kernel has no NVIDIA driver behind it now: it was unloaded, or not yet loaded again."
     return Evidence(sentence, quotes)
-
-
-def _nvml_file(facts: Facts) -> bool:
-    return any("libnvidia-ml" in item.soname and item.kind is LibraryKind.DRIVER for item in facts.libraries.candidates)
-
-
-def _capabilities_lack_compute(facts: Facts) -> bool:
-    value = granted.variable(facts, "NVIDIA_DRIVER_CAPABILITIES")
-    return bool(value) and not {"compute", "all"} & {part.strip() for part in (value or "").split(",")}
 
 
 def _quotes(facts: Facts, nodes: tuple[Node, ...], files: int) -> tuple[tuple[str, str], ...]:
