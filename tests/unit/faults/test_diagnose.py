@@ -46,6 +46,7 @@ from firstlight.probe.facts import (
     Library,
     LibraryKind,
     Limit,
+    Node,
     NodeKind,
     Nvml,
     Torch,
