@@ -184,7 +184,7 @@ def _treat(boot: Boot, facts: Facts, step: Treat) -> None:
                 boot.environment.pop(name, None)
             else:
                 boot.environment[name] = value
-        words = "; ".join(outcome.done)
+        words = "; ".join((*outcome.done, *outcome.failures))
         boot.tell(f"{step.remedy.value}: {words}")
     else:
         words = outcome.reason
