@@ -58,7 +58,7 @@ def run(settings: Settings, command: Sequence[str], variables: Mapping[str, str]
     from firstlight.journal.event import Stage
 
     directory = None if settings.dry_run else settings.state_dir or boot_journal.default_directory(variables)
-    journal = boot_journal.Journal(loop, directory, started=started)
+    journal = boot_journal.Journal(loop, directory, environment, started=started)
     parts = Parts(settings, environment, loop, journal, _teller(quiet=settings.quiet), started, seen)
     journal.write("boot", Stage.START, command=list(command), pid=os.getpid(), settings=settings._asdict())
     code = int(ExitCode.INTERNAL)
@@ -86,7 +86,13 @@ def cured_environment(variables: Mapping[str, str], inherited_mask: Iterable[int
     settings = run_settings.load({}, {})._replace(attempts=1, deadline=0.0, holder=0.0)
     started = clock.now()
     parts = Parts(
-        settings, environment, loop, boot_journal.Journal(loop, None, started=started), _teller(quiet=quiet), started, fingerprint.take()
+        settings,
+        environment,
+        loop,
+        boot_journal.Journal(loop, None, environment, started=started),
+        _teller(quiet=quiet),
+        started,
+        fingerprint.take(),
     )
     try:
         outcome = conduct.conduct(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -119,26 +119,13 @@ def examine(boot: Boot, prover: Process) -> tuple[Facts, Diagnosis]:
     diagnosis = diagnose.diagnose(facts)
     if not prescribe.enough(diagnosis, boot.policy.gpus) or diagnosis.findings:
         facts = collect.deepen(boot.loop, boot.environment, facts, boot.probe_timeout)
-        uuids = _worth_proving_alone(facts, boot.environment)
-        if uuids:
-            boot.tell(f"one bad GPU can fail CUDA for all: proving {len(uuids)} GPUs one by one")
-            facts = collect.prove_each(boot.loop, boot.environment, facts, uuids, boot.probe_timeout, boot.tell)
+        facts = collect.prove_each(boot.loop, boot.environment, facts, boot.probe_timeout, boot.tell)
         if boot.torch:
             facts = collect.ask_torch(boot.loop, boot.environment, facts, boot.torch, boot.probe_timeout)
         diagnosis = diagnose.diagnose(facts)
     boot.attempts += 1
     _record(boot, facts, diagnosis)
     return facts, diagnosis
-
-
-def _worth_proving_alone(facts: Facts, environment: Mapping[str, str]) -> list[str]:
-    """UUIDs of several GPUs whose joint attempt failed before any of them could be proven."""
-    if isinstance(facts.cuda, Unknown) or facts.cuda.gpus or facts.cuda.init == 0 or isinstance(facts.nvml, Unknown):
-        return []
-    gpus = () if isinstance(facts.nvml.gpus, Unknown) else facts.nvml.gpus
-    if len(gpus) < 2 or "CUDA_VISIBLE_DEVICES" in environment:
-        return []
-    return [gpu.uuid for gpu in gpus if isinstance(gpu.uuid, str) and gpu.error == 0]
 
 
 def _progress(boot: Boot) -> Progress:
@@ -197,7 +184,7 @@ def _treat(boot: Boot, facts: Facts, step: Treat) -> None:
                 boot.environment.pop(name, None)
             else:
                 boot.environment[name] = value
-        words = "; ".join(outcome.done)
+        words = "; ".join((*outcome.done, *outcome.failures))
         boot.tell(f"{step.remedy.value}: {words}")
     else:
         words = outcome.reason

@@ -43,6 +43,7 @@ def facts(arguments: argparse.Namespace) -> Facts:
         found = collect.with_prover(loop, variables, prover, timeout, _tell)
         loop.end(prover)
         found = collect.deepen(loop, variables, found, timeout)
+        found = collect.prove_each(loop, variables, found, timeout, _tell)
         if arguments.torch:
             found = collect.ask_torch(loop, variables, found, arguments.torch, timeout)
         return found

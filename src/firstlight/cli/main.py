@@ -66,6 +66,12 @@ def main(words: Sequence[str], inherited_mask: Iterable[int]) -> int:
         # Whoever read our output has seen enough; the interpreter's own flush at the end must not complain of it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+    except Exception:  # a fault of our own: whoever reads the exit code must not take it for the app's
+        import traceback
+
+        _say("cannot go on: this is a fault of firstlight itself")
+        traceback.print_exc()
+        return int(errors.ExitCode.INTERNAL)
 
 
 def _main(words: list[str], inherited_mask: Iterable[int]) -> int:

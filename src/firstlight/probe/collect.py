@@ -60,13 +60,15 @@ def deepen(loop: Loop, variables: Mapping[str, str], facts: Facts, timeout: floa
     return replace(facts, devices=devices.collect(opened), nvml=said)
 
 
-def prove_each(loop: Loop, variables: Mapping[str, str], facts: Facts, uuids: list[str], timeout: float, tell: Tell) -> Facts:
-    """Prove each GPU in a process that sees it alone: one bad GPU can fail cuInit for all.
+def prove_each(loop: Loop, variables: Mapping[str, str], facts: Facts, timeout: float, tell: Tell) -> Facts:
+    """Prove each of several GPUs in a process that sees it alone, where cuInit failed: one bad GPU can fail it for all.
 
     The CUDA facts keep the codes of the joint attempt; their GPUs become those of the single ones.
     """
-    if isinstance(facts.cuda, Unknown):
+    uuids = _worth_proving_alone(facts, variables)
+    if not uuids or isinstance(facts.cuda, Unknown):
         return facts
+    tell(f"one bad GPU can fail CUDA for all: proving {len(uuids)} GPUs one by one")
     provers = [children.prover(loop, {**variables, "CUDA_VISIBLE_DEVICES": uuid}, hold=0) for uuid in uuids]
     gpus = []
     for ordinal, (uuid, prover) in enumerate(zip(uuids, provers, strict=True)):
@@ -87,6 +89,17 @@ def ask_torch(loop: Loop, variables: Mapping[str, str], facts: Facts, interprete
     said = torch.read(asking, interpreter, timeout)
     loop.end(asking)
     return replace(facts, torch=said)
+
+
+def _worth_proving_alone(facts: Facts, variables: Mapping[str, str]) -> list[str]:
+    """UUIDs of several GPUs whose joint attempt failed before any of them could be proven."""
+    if isinstance(facts.cuda, Unknown) or facts.cuda.gpus or facts.cuda.init == 0 or isinstance(facts.nvml, Unknown):
+        return []
+    gpus = () if isinstance(facts.nvml.gpus, Unknown) else facts.nvml.gpus
+    # A mask of the user's own is a fault to be cured first.
+    if len(gpus) < 2 or "CUDA_VISIBLE_DEVICES" in variables:
+        return []
+    return [gpu.uuid for gpu in gpus if isinstance(gpu.uuid, str) and gpu.error == 0]
 
 
 def _alone(ordinal: int, uuid: str, said: Cuda) -> CudaGpu:

@@ -207,4 +207,3 @@ def _changed(path: str, node: dict[str, Any], difference: Any) -> dict[str, Any]
     if "hang" in values:
         values["hang"] = int(values["hang"])
     return {**node, **values}
-

@@ -50,17 +50,21 @@ def risk(remedy: Remedy) -> Risk:
 
 
 def perform(plan: Plan, environment: Mapping[str, str]) -> Outcome:
-    """Do what a plan says. The first action that fails ends it."""
+    """Do what a plan says. An action that fails does not keep the others from being done."""
     done: list[str] = []
+    failures: list[str] = []
     changes: dict[str, str | None] = {}
     for action in plan.actions:
         try:
             changes.update(_perform(action, environment))
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
-            return Failed(f"cannot do {action}: {reason}")
-        done.append(str(action))
-    return Applied(tuple(done), changes)
+            failures.append(f"cannot do {action}: {reason}")
+        else:
+            done.append(str(action))
+    if not done:
+        return Failed("; ".join(failures))
+    return Applied(tuple(done), changes, tuple(failures))
 
 
 def _perform(action: Action, environment: Mapping[str, str]) -> dict[str, str | None]:

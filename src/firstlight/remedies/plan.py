@@ -89,10 +89,11 @@ class Failed:
 
 @dataclass(frozen=True)
 class Applied:
-    """The remedy was done. Whether it helped, only the next probe can say."""
+    """The remedy was done, all of it or in part. Whether it helped, only the next probe can say."""
 
     done: tuple[str, ...]
     environment: dict[str, str | None]  # for the app and for every probe from now on; None takes a variable away
+    failures: tuple[str, ...] = ()  # the part that could not be done
 
 
 Outcome = Applied | Refused | Failed

@@ -104,7 +104,6 @@ class Loop:
 
     Attributes:
         children: every child, those of `start` and others.
-        forwarding: while the app runs, who takes the signals; then they stop nobody else.
         listeners: called with everything that happens, whoever takes the turn.
     """
 
@@ -114,7 +113,6 @@ class Loop:
         self._mask_before = blocked_before if inherited_mask is None else frozenset(inherited_mask)
         _fill_standard_descriptors()
         self.children = Children(self._mask_before)
-        self.forwarding: Callable[[Signalled], None] | None = None
         self.listeners: list[Callable[[Happening], None]] = []
         self._poll = select.poll()
         self._ready: dict[int, Callable[[], list[Happening]]] = {}
@@ -250,8 +248,6 @@ class Loop:
             if ready is not None:  # an earlier one of this turn may have closed it
                 happenings += ready()
         for happening in happenings:
-            if isinstance(happening, Signalled) and self.forwarding is not None:
-                self.forwarding(happening)
             for listener in self.listeners:
                 listener(happening)
         return happenings
@@ -260,12 +256,12 @@ class Loop:
         """Take turns until `condition()` holds (True) or the monotonic time `until` has come (False).
 
         Raises:
-            errors.Stopped: a stop signal came, and no app is there to have it.
+            errors.Stopped: a stop signal came. Who looks after an app takes turns instead, and forwards it.
         """
         while not condition():
             for happening in self.turn(until):
                 number = _stop_signal(happening)
-                if number and self.forwarding is None:
+                if number:
                     from firstlight import errors  # late: it imports enum
 
                     raise errors.Stopped(number)

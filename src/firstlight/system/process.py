@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from firstlight.system import files
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
@@ -155,3 +157,27 @@ class Children:
                 process.suspended = False
                 del self.running[pid]
                 changed.append(process)
+
+    def orphans(self) -> list[int]:
+        """The pids of living children that we did not start: the kernel gave them to us when their parents died."""
+        pids = []
+        for name in files.list_directory("/proc"):
+            if name.isdigit() and int(name) not in self.running and _living_child(name):
+                pids.append(int(name))
+        return pids
+
+    def send_orphan(self, pid: int, number: int) -> bool:
+        """Send a signal to one of `orphans()`. Only `reap` ends it for good, so until then its pid is nobody else's."""
+        try:
+            os.kill(pid, number)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
+
+
+def _living_child(pid: str) -> bool:
+    try:
+        state, parent = files.read_text(f"/proc/{pid}/stat").rpartition(")")[2].split()[:2]
+    except (OSError, ValueError):
+        return False  # gone by now
+    return int(parent) == os.getpid() and state != "Z"

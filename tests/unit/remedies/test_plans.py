@@ -205,3 +205,11 @@ def test_every_remedy_has_a_plan_and_a_risk() -> None:
     for remedy in Remedy:
         assert isinstance(apply.plan(remedy, HEALTHY, {}), (Plan, Refused))
         assert apply.risk(remedy)
+
+
+def test_an_action_that_fails_does_not_keep_the_others_from_being_done() -> None:
+    outcome = apply.perform(Plan((MakeNode("/dev/no/such/folder/nvidia0", 195, 0), SetVariable("LD_PRELOAD", None))), {})
+    assert isinstance(outcome, Applied)
+    assert outcome.environment == {"LD_PRELOAD": None}
+    assert outcome.done == ("unset LD_PRELOAD",)
+    assert outcome.failures[0].startswith("cannot do mknod")

@@ -1,0 +1,180 @@
+"""The writing side: events go to a child, the child goes to the volume.
+
+A volume can hang, fill up or turn read-only. PID 1 never touches it: it hands lines to the child's stdin without ever
+waiting, keeps the latest events in memory, and says once when they go no further than that.
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from firstlight.journal.event import JOURNAL_VERSION, Event, Stage
+from firstlight.system import clock, files
+from firstlight.system import loop as system_loop
+from firstlight.system.loop import Exited, Printed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from firstlight.system.loop import Happening, Loop
+    from firstlight.system.process import Process
+
+# Events that are kept in memory, for what reads them in this process and for a volume that takes none.
+_KEPT = 2000
+
+# How long a line may stay unwritten before we say so, in seconds.
+_PATIENCE = 5.0
+
+# How long the end waits for the last lines to reach the volume, in seconds: a stop must not take longer than a second.
+_CLOSE_PATIENCE = 0.5
+
+
+def default_directory(variables: Mapping[str, str]) -> str | None:
+    """Where the journal is kept unless told otherwise: on the network volume, else in the user's state directory.
+
+    None when there is neither. Told from the list of mounts: a hung volume is not touched.
+    """
+    try:
+        mounts = files.read_text("/proc/self/mountinfo").splitlines()
+    except OSError:
+        mounts = []
+    if any(line.split()[4:5] == ["/workspace"] for line in mounts):
+        return "/workspace/.firstlight"
+    state = variables.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(state):
+        state = os.path.join(variables.get("HOME", ""), ".local", "state")
+    return os.path.join(state, "firstlight") if os.path.isabs(state) else None
+
+
+def _say(line: str) -> None:
+    os.write(2, f"firstlight: {line}\n".encode("utf-8", "backslashreplace"))
+
+
+class Journal:
+    """One boot's journal.
+
+    Attributes:
+        boot: the boot's id, which is also the name of its file: 20261123T203607Z-1f2e.
+        events: the latest events.
+        writer: the child that writes; None before the first event, and where there is nothing to write to.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        directory: str | None,
+        environment: Mapping[str, str],
+        *,
+        started: float,
+        tell: Callable[[str], None] = _say,
+    ) -> None:
+        """`directory` is the state directory, None to keep events in memory alone; `started` is when the boot began, monotonic."""
+        self.boot = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(2).hex()}"
+        self.events: collections.deque[Event] = collections.deque(maxlen=_KEPT)
+        self.writer: Process | None = None
+        self._loop = loop
+        self._directory = directory
+        self._environment = environment
+        self._started = started
+        self._tell = tell
+        self._next = 0
+        self._unwritten: dict[int, float] = {}  # numbers of lines that the writer has not confirmed, and when they were handed over
+        self._answers_read = 0
+        self._troubled = False
+        self._closing = False
+
+    def write(self, kind: str, stage: Stage, **data: Any) -> Event:
+        """Record that something happened. Never waits and never fails."""
+        event = Event(
+            boot=self.boot,
+            number=self._next,
+            kind=kind,
+            stage=stage,
+            at=clock.wall(),
+            since_start=round(clock.now() - self._started, 4),
+            data=data,
+        )
+        self._next += 1
+        self.events.append(event)
+        if self._directory is not None:
+            self._hand_over(event, self._directory)
+        return event
+
+    def close(self) -> None:
+        """Give the last lines a moment to reach the volume. A writer that hangs is left behind: it ends when its volume answers."""
+        if self.writer is None:
+            return
+        self._closing = True
+        self._loop.close_stdin(self.writer)
+        until = clock.now() + _CLOSE_PATIENCE
+        while not self.writer.ended and clock.now() < until:
+            self._loop.turn(until)
+        self._loop.listeners.remove(self._listen)
+        if self._unwritten:
+            self._trouble(f"the last {len(self._unwritten)} events were not written in time")
+
+    def _hand_over(self, event: Event, directory: str) -> None:
+        if self.writer is None and not self._troubled:
+            self._start_writer(directory)
+        if self.writer is None or self.writer.ended:
+            return
+        if self._unwritten and clock.now() - next(iter(self._unwritten.values())) > _PATIENCE:
+            self._trouble("the volume does not answer")
+        if self._loop.write(self.writer, _line(event)):
+            self._unwritten[event.number] = clock.now()
+        elif not self.writer.ended:
+            self._trouble("too many events wait for the volume")
+
+    def _start_writer(self, directory: str) -> None:
+        try:
+            argv = system_loop.program("write_journal", directory, self.boot)
+            self.writer = self._loop.start(argv, self._environment, name="journal", keep_stdin=True)
+        except OSError as error:
+            self._trouble(f"its writer does not start: {error}")
+            return
+        self._loop.listeners.append(self._listen)
+
+    def _listen(self, happening: Happening) -> None:
+        """What the writer answers, and its end."""
+        if isinstance(happening, Printed) and happening.process is self.writer:
+            lines = self.writer.lines()
+            for line in lines[self._answers_read :]:
+                self._answer(json.loads(line))
+            self._answers_read = len(lines)
+        elif isinstance(happening, Exited) and happening.process is self.writer and not (self._closing and happening.process.status == 0):
+            self._trouble(f"its writer has ended ({_how_ended(happening.process.status)})")
+
+    def _answer(self, answer: Mapping[str, Any]) -> None:
+        if answer["step"] == "wrote":
+            for number in range(answer["first"], answer["last"] + 1):
+                self._unwritten.pop(number, None)
+        else:
+            self._trouble(answer["words"])
+
+    def _trouble(self, words: str) -> None:
+        """Say once that the journal is not written."""
+        if not self._troubled:
+            self._troubled = True
+            self._tell(f"cannot write the journal to {self._directory}: {words}; events are kept in memory")
+
+
+def _line(event: Event) -> bytes:
+    line = {
+        "v": JOURNAL_VERSION,
+        "boot": event.boot,
+        "n": event.number,
+        "t": event.at,
+        "s": event.since_start,
+        "stage": event.stage.value,
+        "kind": event.kind,
+        **event.data,
+    }
+    return json.dumps(line, separators=(",", ":"), default=str).encode("ascii") + b"\n"
+
+
+def _how_ended(status: int | None) -> str:
+    return f"signal {-status}" if status is not None and status < 0 else f"exit code {status}"
