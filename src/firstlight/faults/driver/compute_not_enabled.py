@@ -27,6 +27,8 @@ def evidence(facts: Facts) -> Verdict:
         return chosen
     value = granted.left_out_compute(facts)
     nvml = reading.driver_nvml(facts)
+    if value is None and not isinstance(chosen, Unknown):
+        return None  # a stub or an empty file hides what the container runtime gave, and is named itself
     if not nvml and not (value is not None and _has_nodes(facts)):
         return None
     if value is not None:
