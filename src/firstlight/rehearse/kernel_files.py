@@ -56,5 +56,7 @@ def mountinfo(dev_options: list[str], mounted_files: list[str]) -> str:
         f"1002 1000 0:102 / /dev {','.join(dev_options)} - tmpfs tmpfs rw,size=65536k,mode=755",
         "1003 1000 0:103 / /sys ro,nosuid,nodev,noexec,relatime - sysfs sysfs ro",
     ]
-    lines += [f"{1010 + place} 1000 8:1 {path} {path} ro,nosuid,nodev,relatime - ext4 /dev/root rw" for place, path in enumerate(mounted_files)]
+    lines += [
+        f"{1010 + place} 1000 8:1 {path} {path} ro,nosuid,nodev,relatime - ext4 /dev/root rw" for place, path in enumerate(mounted_files)
+    ]
     return "".join(f"{line}\n" for line in lines)

@@ -80,4 +80,3 @@ def _limited(limits: Limits) -> Iterator[None]:
     finally:
         for number, limit in before.items():
             resource.setrlimit(number, limit)
-
