@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from firstlight import errors
 from firstlight.rehearse import hardware, kernel_files
 from firstlight.rehearse.scenario import Event, Gpu, Library, Scenario, errno_number
 
@@ -49,9 +50,8 @@ class Machine:
         self._write_proc()
         for name in _OTHER_NODES:
             (folder / "dev" / name).symlink_to(f"/dev/{name}")
-        for path, node in _nodes(scenario).items():
-            if node is not None:
-                self._write_node(path, node)
+        for path, node in _nodes(scenario, scenario.nodes).items():
+            self._write_node(path, node)
 
     def process_environment(self, real: Mapping[str, str]) -> dict[str, str]:
         """The environment in which a program of the real machine finds itself on this one."""
@@ -61,7 +61,7 @@ class Machine:
     def perform(self, event: Event) -> None:
         """Let a timed event happen."""
         if event.node:
-            self._write_node(event.node, _nodes(self.scenario, with_differences=False)[event.node] or {})
+            self._write_node(event.node, _nodes(self.scenario)[event.node])
         if event.remove:
             self._place(event.remove).unlink(missing_ok=True)
         if event.load_uvm:
@@ -139,7 +139,13 @@ def _text(value: Any) -> str:
 
 def _settings(scenario: Scenario) -> dict[str, str]:
     """All of machine.conf."""
+    unknown_nodes = {event.node for event in scenario.events if event.node} - set(_nodes(scenario))
+    if unknown_nodes:
+        raise errors.UsageError(f"cannot build the machine: an event names the node {min(unknown_nodes)!r}, which its driver does not have")
     container, driver = scenario.container, scenario.driver
+    unknown = set(container.capabilities.split()) - set(_CAPABILITY_BITS)
+    if unknown:
+        raise errors.UsageError(f"cannot build the machine: there is no capability {min(unknown)!r}")
     bits = sum(1 << _CAPABILITY_BITS[name] for name in container.capabilities.split())
     found: dict[str, Any] = {
         "uid": container.uid,
@@ -174,13 +180,13 @@ def _gpu_settings(gpu: Gpu, place: int) -> dict[str, Any]:
     return found
 
 
-def _nodes(scenario: Scenario, *, with_differences: bool = True) -> dict[str, dict[str, Any] | None]:
-    """The nodes by path: those that the driver calls for, changed as the scenario says; None for an absent one."""
+def _nodes(scenario: Scenario, differences: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:
+    """The nodes by path: those that the driver calls for, changed by `differences`."""
 
     def char(major: int, minor: int) -> dict[str, Any]:
         return {"kind": "char", "major": major, "minor": minor, "mode": "0666", "uid": 0, "gid": 0, "open": 0, "hang": 0}
 
-    found: dict[str, dict[str, Any] | None] = {}
+    found: dict[str, dict[str, Any]] = {}
     if scenario.driver.loaded:
         found["/dev/nvidiactl"] = char(195, 255)
         found["/dev/nvidia-uvm"] = char(scenario.driver.uvm_major, 0)
@@ -188,22 +194,23 @@ def _nodes(scenario: Scenario, *, with_differences: bool = True) -> dict[str, di
         for place, gpu in enumerate(scenario.gpus):
             minor = hardware.minor(gpu, place)
             found[f"/dev/nvidia{minor}"] = char(195, minor)
-    if with_differences:
-        for path, difference in scenario.nodes.items():
-            found[path] = _changed(path, found.get(path) or char(195, 0), difference)
+    for path, difference in (differences or {}).items():
+        if difference == "absent":
+            found.pop(path, None)
+        elif difference == "file":
+            found[path] = {"kind": "file"}
+        elif isinstance(difference, dict) and set(difference) <= set(char(0, 0)):
+            found[path] = {**found.get(path, char(195, 0)), **_node_values(path, difference)}
+        else:
+            raise errors.UsageError(f"cannot build the machine: {path} is {difference!r}, and no node can be that")
     return found
 
 
-def _changed(path: str, node: dict[str, Any], difference: Any) -> dict[str, Any] | None:
-    if difference == "absent":
-        return None
-    if difference == "file":
-        return {"kind": "file"}
-    values = dict(difference)
+def _node_values(path: str, difference: Mapping[str, Any]) -> dict[str, Any]:
+    """What a scenario says of a node, as its file has it."""
+    values = {name: int(value) if isinstance(value, bool) else value for name, value in difference.items()}
     if "mode" in values:
         values["mode"] = f"0{values['mode']}"
     if "open" in values:
-        values["open"] = errno_number(values["open"], path)
-    if "hang" in values:
-        values["hang"] = int(values["hang"])
-    return {**node, **values}
+        values["open"] = errno_number(str(values["open"]), path)
+    return values

@@ -182,9 +182,10 @@ def parse(text: str, name: str) -> Scenario:
     """
     try:
         data = _toml().loads(text)
-        return _build(Scenario, {**data, "name": name}, "the file")
+        scenario: Scenario = _build(Scenario, {**data, "name": name}, "the file")
     except ValueError as error:  # TOMLDecodeError is one
         raise errors.UsageError(f"cannot read the scenario {name}: {error}") from None
+    return scenario
 
 
 def _toml() -> Any:

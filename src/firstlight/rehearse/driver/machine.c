@@ -30,8 +30,8 @@ const char *machine_folder(void)
     if (searched)
         return folder;
     char candidate[PATH_MAX], file[PATH_MAX + 16];
-    if (dladdr((void *)machine_folder, &here) && here.dli_fname && here.dli_fname[0] == '/') {
-        snprintf(candidate, sizeof candidate, "%s", here.dli_fname);
+    /* Its real path: a remedy may have the loader find the library through a link from elsewhere. */
+    if (dladdr((void *)machine_folder, &here) && here.dli_fname && realpath(here.dli_fname, candidate)) {
         for (char *end = strrchr(candidate, '/'); end && end != candidate; end = strrchr(candidate, '/')) {
             *end = '\0';
             snprintf(file, sizeof file, "%s/machine.conf", candidate);

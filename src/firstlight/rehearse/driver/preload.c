@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "kernel.h"
@@ -191,6 +192,21 @@ EXPORT ssize_t readlinkat(int folder, const char *restrict path, char *restrict 
 EXPORT ssize_t readlink(const char *restrict path, char *restrict target_text, size_t size)
 {
     return readlinkat(AT_FDCWD, path, target_text, size);
+}
+
+/* The extended attributes that a long listing asks for. */
+EXPORT ssize_t getxattr(const char *path, const char *name, void *value, size_t size)
+{
+    char buffer[PATH_MAX];
+    const char *target = redirected(AT_FDCWD, path, buffer);
+    return NEXT(getxattr)(target ? target : path, name, value, size);
+}
+
+EXPORT ssize_t lgetxattr(const char *path, const char *name, void *value, size_t size)
+{
+    char buffer[PATH_MAX];
+    const char *target = redirected(AT_FDCWD, path, buffer);
+    return NEXT(lgetxattr)(target ? target : path, name, value, size);
 }
 
 EXPORT int inotify_add_watch(int queue, const char *path, uint32_t mask)
