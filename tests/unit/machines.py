@@ -25,6 +25,7 @@ from firstlight.probe.facts import (
     NodeKind,
     Nvml,
     NvmlGpu,
+    Torch,
     Unknown,
 )
 
@@ -217,3 +218,54 @@ def shallow(facts: Facts) -> Facts:
         dataclasses.replace(node, opened=not_asked) if node.path[len("/dev/nvidia") :].isdigit() else node for node in facts.devices.nodes
     )
     return dataclasses.replace(change(facts, "devices", nodes=closed), nvml=not_asked)
+
+
+def lib(facts: Facts, chosen: Library | Unknown, *others: Library, nvml: Library | Unknown | None = None) -> Facts:
+    return dataclasses.replace(facts, libraries=libraries(chosen, *others, nvml=nvml))
+
+
+def masked(value: str, gpus: int = 1, *, count: int | None = None) -> Facts:
+    """CUDA_VISIBLE_DEVICES is `value`, and CUDA shows `count` GPUs (None: cuInit gives 100)."""
+    facts = variables(healthy(gpus), CUDA_VISIBLE_DEVICES=value)
+    return init_fails(facts, 100) if count is None else shows(facts, count)
+
+
+def driver(facts: Facts, gpus: tuple[KernelGpu, ...]) -> Facts:
+    return change(facts, "driver", gpus=gpus)
+
+
+def torch(**changes: object) -> Torch:
+    return dataclasses.replace(Torch(interpreter="/venv/bin/python", version="2.11.0+cu130", cuda_build="13.0"), **changes)  # type: ignore[arg-type]
+
+
+def old_driver(spoken: int = 12080) -> Facts:
+    facts = healthy()
+    assert isinstance(facts.cuda, Cuda)
+    return dataclasses.replace(facts, cuda=dataclasses.replace(facts.cuda, driver_version=spoken))
+
+
+def with_compat(facts: Facts, kernel: str, spoken: int) -> Facts:
+    """The compat library is chosen on this kernel driver, whose own libraries speak CUDA up to `spoken`."""
+    facts = change(change(facts, "driver", version=kernel), "nvml", cuda_version=spoken)
+    return lib(facts, compat(), nvml=library("libnvidia-ml.so.1", version=kernel))
+
+
+def unloadable(facts: Facts, words: str) -> Facts:
+    return dataclasses.replace(facts, cuda=Cuda(library=Unknown(words)))
+
+
+def uuids(*numbers: int) -> str:
+    return ",".join(uuid(number) for number in numbers)
+
+
+CTL, UVM, GPU0 = "/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia0"
+SICK = init_fails(healthy(), 100)
+SICK_UVM = init_fails(healthy(), 999)
+STUB = library(folder="/usr/local/cuda/lib64/stubs", kind=LibraryKind.STUB, size=80_000, version=GONE, found_in="LD_LIBRARY_PATH")
+EMPTY = library(folder="/opt/lib", kind=LibraryKind.EMPTY, size=0, found_in="LD_LIBRARY_PATH")
+OLD = library(folder="/opt/lib", version="550.54.14", found_in="LD_LIBRARY_PATH")
+OLD_COMPAT = library(folder="/usr/local/cuda-11.8/compat", version="520.61.05")
+NO_LIBRARY = Unknown("the loader finds no libcuda.so.1", Cause.ABSENT)
+KIB = 1024
+ALL_NODES = tuple(node.path for node in nodes(0))
+UNTRIED = Unknown("not asked", Cause.NOT_ASKED)

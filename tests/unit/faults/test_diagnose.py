@@ -9,12 +9,24 @@ import random
 import machines
 import pytest
 from machines import (
+    ALL_NODES,
     CRASHED,
+    CTL,
     DENIED,
+    EMPTY,
     GIB,
     GONE,
+    GPU0,
     HUNG,
-    VERSION,
+    KIB,
+    NO_LIBRARY,
+    OLD,
+    OLD_COMPAT,
+    SICK,
+    SICK_UVM,
+    STUB,
+    UNTRIED,
+    UVM,
     bare,
     change,
     char,
@@ -22,15 +34,22 @@ from machines import (
     context_fails,
     cuda_gpu,
     cuda_gpu_changed,
+    driver,
     healthy,
     init_fails,
-    libraries,
+    lib,
     library,
+    masked,
     nodes,
     nvml_gpu_changed,
+    old_driver,
     shallow,
     shows,
+    torch,
+    unloadable,
+    uuids,
     variables,
+    with_compat,
     with_node,
     without_major,
     without_node,
@@ -38,74 +57,18 @@ from machines import (
 
 from firstlight.faults.catalogue import CATALOGUE
 from firstlight.faults.diagnose import diagnose
-from firstlight.faults.fault import Diagnosis, Persistence
+from firstlight.faults.fault import Diagnosis
 from firstlight.probe.facts import (
-    Cause,
-    Cuda,
     Facts,
     KernelGpu,
-    Library,
     LibraryKind,
     Limit,
     Node,
     NodeKind,
     Nvml,
-    Torch,
-    Unknown,
     decode,
     encode,
 )
-
-CTL, UVM, GPU0 = "/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia0"
-SICK = init_fails(healthy(), 100)
-SICK_UVM = init_fails(healthy(), 999)
-STUB = library(folder="/usr/local/cuda/lib64/stubs", kind=LibraryKind.STUB, size=80_000, version=GONE, found_in="LD_LIBRARY_PATH")
-EMPTY = library(folder="/opt/lib", kind=LibraryKind.EMPTY, size=0, found_in="LD_LIBRARY_PATH")
-OLD = library(folder="/opt/lib", version="550.54.14", found_in="LD_LIBRARY_PATH")
-OLD_COMPAT = library(folder="/usr/local/cuda-11.8/compat", version="520.61.05")
-NO_LIBRARY = Unknown("the loader finds no libcuda.so.1", Cause.ABSENT)
-KIB = 1024
-ALL_NODES = tuple(node.path for node in nodes(0))
-UNTRIED = Unknown("not asked", Cause.NOT_ASKED)
-
-
-def lib(facts: Facts, chosen: Library | Unknown, *others: Library, nvml: Library | Unknown | None = None) -> Facts:
-    return dataclasses.replace(facts, libraries=libraries(chosen, *others, nvml=nvml))
-
-
-def masked(value: str, gpus: int = 1, *, count: int | None = None) -> Facts:
-    """CUDA_VISIBLE_DEVICES is `value`, and CUDA shows `count` GPUs (None: cuInit gives 100)."""
-    facts = variables(healthy(gpus), CUDA_VISIBLE_DEVICES=value)
-    return init_fails(facts, 100) if count is None else shows(facts, count)
-
-
-def driver(facts: Facts, gpus: tuple[KernelGpu, ...]) -> Facts:
-    return change(facts, "driver", gpus=gpus)
-
-
-def torch(**changes: object) -> Torch:
-    return dataclasses.replace(Torch(interpreter="/venv/bin/python", version="2.11.0+cu130", cuda_build="13.0"), **changes)  # type: ignore[arg-type]
-
-
-def old_driver(spoken: int = 12080) -> Facts:
-    facts = healthy()
-    assert isinstance(facts.cuda, Cuda)
-    return dataclasses.replace(facts, cuda=dataclasses.replace(facts.cuda, driver_version=spoken))
-
-
-def with_compat(facts: Facts, kernel: str, spoken: int) -> Facts:
-    """The compat library is chosen on this kernel driver, whose own libraries speak CUDA up to `spoken`."""
-    facts = change(change(facts, "driver", version=kernel), "nvml", cuda_version=spoken)
-    return lib(facts, compat(), nvml=library("libnvidia-ml.so.1", version=kernel))
-
-
-def unloadable(facts: Facts, words: str) -> Facts:
-    return dataclasses.replace(facts, cuda=Cuda(library=Unknown(words)))
-
-
-def uuids(*numbers: int) -> str:
-    return ",".join(machines.uuid(number) for number in numbers)
-
 
 # Each machine that cannot use (all of) CUDA, and the findings that it must give, root cause first.
 ILL: list[tuple[str, str, Facts]] = [
@@ -366,92 +329,6 @@ def test_a_sign_that_stops_cuda_goes_before_one_that_does_not() -> None:
     assert diagnosis.root_cause.fault.id == "visible-devices-invalid"
 
 
-@pytest.mark.parametrize(
-    ("expected", "facts"),
-    [
-        (Persistence.PERMANENT, bare()),
-        (Persistence.PERMANENT, variables(bare(), NVIDIA_VISIBLE_DEVICES="all")),
-        (Persistence.BOUNDED, variables(bare(), RUNPOD_GPU_COUNT="1")),
-        (Persistence.PERMANENT, variables(bare(), RUNPOD_GPU_COUNT="0")),
-        (Persistence.BOUNDED, without_node(SICK, GPU0)),
-        (Persistence.BOUNDED, without_node(SICK_UVM, UVM)),
-        (Persistence.BOUNDED, without_major(SICK_UVM, "nvidia-uvm")),
-        (Persistence.PERMANENT, with_node(SICK_UVM, UVM, major=510, opened=errno.ENXIO)),
-        (Persistence.PERMANENT, with_node(SICK, CTL, opened=errno.EPERM)),
-        (Persistence.TRANSIENT, nvml_gpu_changed(init_fails(healthy(), 802), 0, fabric_state=2)),
-        (Persistence.BOUNDED, dataclasses.replace(init_fails(healthy(), 802), nvml=GONE)),
-        (Persistence.PERMANENT, nvml_gpu_changed(init_fails(healthy(), 802), 0, fabric_status=999)),
-        (Persistence.BOUNDED, nvml_gpu_changed(init_fails(healthy(), 802), 0, fabric_state=0, fabric_status=GONE)),
-        (Persistence.PERMANENT, nvml_gpu_changed(context_fails(healthy(), 46), 0, compute_mode=2)),
-        (Persistence.BOUNDED, nvml_gpu_changed(context_fails(healthy(), 46), 0, compute_mode=3)),
-        (Persistence.PERMANENT, masked("8")),
-    ],
-)
-def test_time_cures_what_time_can_cure(expected: Persistence, facts: Facts) -> None:
-    root = diagnose(facts).root_cause
-    assert root is not None
-    assert root.persistence is expected
-
-
-@pytest.mark.parametrize(
-    ("promised", "facts"),
-    [
-        (True, healthy()),
-        (False, bare()),
-        (True, variables(bare(), RUNPOD_GPU_COUNT="1")),
-        (True, variables(bare(), NVIDIA_VISIBLE_DEVICES="0,1")),
-        (True, change(bare(), "environment", pid1={"RUNPOD_GPU_COUNT": "2"})),
-        (False, variables(bare(), NVIDIA_VISIBLE_DEVICES="all")),
-        (False, variables(without_node(SICK, GPU0), RUNPOD_GPU_COUNT="0")),
-        (True, variables(healthy(), NVIDIA_VISIBLE_DEVICES="void")),
-        (False, variables(bare(), RUNPOD_GPU_COUNT="many")),
-        (False, driver(healthy(), ())),
-    ],
-)
-def test_a_gpu_is_promised_by_the_driver_or_the_environment(promised: bool, facts: Facts) -> None:
-    assert diagnose(facts).promised is promised
-
-
-@pytest.mark.parametrize(
-    ("expected", "facts"),
-    [
-        (1, healthy()),
-        (8, healthy(8)),
-        (2, variables(healthy(8), RUNPOD_GPU_COUNT="2")),
-        (3, variables(healthy(8), NVIDIA_VISIBLE_DEVICES="0,4,7")),
-        (8, variables(healthy(8), NVIDIA_VISIBLE_DEVICES="all")),
-        (2, variables(change(bare(), "environment", pid1={"RUNPOD_GPU_COUNT": "2"}))),
-        (2, masked("1,0", 4, count=2)),
-        (4, masked("0,9", 4, count=1)),
-        (1, change(shows(healthy(8), 1), "devices", nodes=nodes(4))),
-        (8, without_node(init_fails(healthy(8), 100), *(f"/dev/nvidia{n}" for n in range(8)))),
-    ],
-)
-def test_the_expected_number_is_what_was_granted_less_what_is_hidden_on_purpose(expected: int, facts: Facts) -> None:
-    assert diagnose(facts).expected == expected
-
-
-def test_nothing_tells_how_many_gpus_a_bare_machine_should_have() -> None:
-    assert isinstance(diagnose(bare()).expected, Unknown)
-
-
-def test_a_stale_major_is_told_in_words_that_help() -> None:
-    root = diagnose(with_node(SICK_UVM, UVM, major=510, opened=errno.ENXIO)).root_cause
-    assert root is not None
-    assert root.evidence.sentence == (
-        "/dev/nvidia-uvm has major 510, but the kernel's nvidia-uvm driver now has major 234: the node is from before the module was loaded again."
-    )
-
-
-def test_the_mode_names_the_user_it_keeps_out() -> None:
-    user = change(
-        with_node(SICK, GPU0, mode=0o660, gid=44, opened=errno.EACCES), "confinement", uid=1000, gid=1000, groups=(1000,), capabilities=()
-    )
-    root = diagnose(user).root_cause
-    assert root is not None
-    assert "user 1000 (group 1000) may not read and write it" in root.evidence.sentence
-
-
 def test_one_bad_gpu_leaves_the_others_usable() -> None:
     diagnosis = diagnose(variables(context_fails(healthy(4), 46, 2), RUNPOD_GPU_COUNT="4"))
     assert (names(diagnosis), diagnosis.usable, diagnosis.expected) == ("gpu-busy", 3, 4)
@@ -482,80 +359,6 @@ def test_char_devices_of_another_kind_do_not_confuse_the_count() -> None:
     assert diagnose(change(healthy(), "devices", nodes=extra)).expected == 1
 
 
-def test_a_refused_system_call_points_to_the_filter() -> None:
-    root = diagnose(context_fails(healthy(), 304)).root_cause
-    assert root is not None
-    assert ("seccomp", "filter") in root.evidence.quotes
-    assert diagnose(SICK_UVM).findings[0].evidence.quotes == ()
-
-
 def test_gpus_that_only_work_one_by_one_are_no_whole_proof() -> None:
     facts = change(variables(healthy(2), RUNPOD_GPU_COUNT="2"), "cuda", init=999)
     assert names(diagnose(facts)) == "cuda-error-unexplained"
-
-
-def test_a_preloaded_library_is_quoted_where_nothing_else_explains_the_failure() -> None:
-    root = diagnose(variables(SICK_UVM, LD_PRELOAD="/opt/shim.so")).root_cause
-    assert root is not None
-    assert ("LD_PRELOAD", "/opt/shim.so") in root.evidence.quotes
-
-
-NOT_ROOT = {"uid": 1000, "gid": 1000, "groups": (1000,), "capabilities": ()}
-OFF_BRANCH = with_compat(healthy(), "545.23.06", 12030)
-
-
-@pytest.mark.parametrize(
-    ("words", "facts"),
-    [
-        # The mode, a mount option and a security module refuse in the same way, and are told apart.
-        ("/dev is mounted nodev", change(with_node(SICK, GPU0, opened=errno.EACCES), "devices", dev_options=("rw", "nodev"))),
-        ("user 1000 (group 1000) may not", change(with_node(SICK, GPU0, mode=0o600, opened=errno.EACCES), "confinement", **NOT_ROOT)),
-        ("a security module does", change(with_node(SICK, GPU0, opened=errno.EACCES), "confinement", **NOT_ROOT)),
-        (
-            "(our label: container_t)",
-            change(with_node(SICK, GPU0, opened=errno.EACCES), "confinement", security_label="container_t", **NOT_ROOT),
-        ),
-        # The GPU that CUDA speaks of is found among NVML's by UUID or bus id, whatever the order.
-        ("GPU 0 is in exclusive mode", nvml_gpu_changed(context_fails(healthy(2), 46, 0), 0, compute_mode=3, uuid=GONE)),
-        ("GPU 1 is in exclusive mode", nvml_gpu_changed(context_fails(healthy(2), 46, 1), 1, compute_mode=3, bus_id=GONE)),
-        ("takes no further process", nvml_gpu_changed(context_fails(healthy(2), 46, 1), 0, compute_mode=3)),
-        # The rule for compat libraries needs no word of CUDA.
-        ("it supports the driver branches 535 and 550", dataclasses.replace(OFF_BRANCH, cuda=UNTRIED)),
-        ("it speaks CUDA 12.8, and the driver speaks 13.0", dataclasses.replace(with_compat(healthy(), VERSION, 13000), cuda=UNTRIED)),
-        ("is no newer than the kernel driver", dataclasses.replace(with_compat(healthy(), VERSION, 13000), cuda=UNTRIED, nvml=GONE)),
-        # The right file is named where there is one.
-        ("the right one is /usr/lib/x86_64-linux-gnu/libcuda.so.580", lib(init_fails(healthy(), 803), OLD, library())),
-        ("no libcuda of that version is here", lib(init_fails(healthy(), 803), OLD)),
-        ("there is no real one", lib(init_fails(healthy(), 34), STUB)),
-        ("has 1 of their nodes: /dev/nvidia0", variables(without_node(shows(healthy(2), 1), "/dev/nvidia1"), RUNPOD_GPU_COUNT="2")),
-    ],
-)
-def test_the_evidence_tells_causes_of_one_symptom_apart(words: str, facts: Facts) -> None:
-    root = diagnose(facts).root_cause
-    assert root is not None
-    assert words in root.evidence.sentence
-
-
-@pytest.mark.parametrize(
-    ("quote", "facts"),
-    [
-        (("ulimit -n", "32, hard 1024"), change(context_fails(healthy(), 304), "limits", descriptors=Limit(soft=32, hard=1024))),
-        (("ulimit -n", "32, hard unlimited"), change(context_fails(healthy(), 304), "limits", descriptors=Limit(soft=32, hard=None))),
-        (
-            ("ulimit -v", "1,048,576 KiB, hard unlimited"),
-            change(init_fails(healthy(), 2), "limits", address_space=Limit(soft=GIB, hard=None)),
-        ),
-        (("compute mode", "3"), nvml_gpu_changed(context_fails(healthy(), 46), 0, compute_mode=3)),
-        (("compute mode", "unknown"), shallow(context_fails(healthy(), 46))),
-        (("/dev/nvidiaN", "none"), without_node(SICK, GPU0)),
-        (("kernel driver", "absent"), bare()),
-        (
-            ("memory, GPU 0", "81,820 of 81,920 MiB are taken"),
-            nvml_gpu_changed(context_fails(healthy(), 2), 0, memory_used=80 * GIB - (100 << 20)),
-        ),
-    ],
-)
-def test_the_evidence_quotes_its_facts(quote: tuple[str, str], facts: Facts) -> None:
-    root = diagnose(facts).root_cause
-    assert root is not None
-    assert quote in root.evidence.quotes
