@@ -26,7 +26,8 @@ def obey(app: Running) -> tuple[int, str]:
 
 
 def writer(app: Running) -> int:
-    """The pid of the child that writes the journal."""
+    """The pid of the child that writes the journal, once it has written that the app was started."""
+    eventually(lambda: any(event["kind"] == "app-started" for event in app.events()))
     return next(pid for line, pid in app.children().items() if "write_journal" in line)
 
 
