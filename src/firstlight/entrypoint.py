@@ -7,6 +7,7 @@ imported and read while it brings CUDA up.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -204,10 +205,13 @@ def _readiness(boot: Boot, ready: Ready) -> str:
 
 
 def _end_children(loop: Loop, journal: Journal) -> None:
-    """End every child that is left, except the one that writes the last lines."""
+    """End every child that is left, except the one that writes the last lines.
+
+    Nobody waits for them: the driver takes a while to clear up after a holder, and whoever started us needs not.
+    """
     for process in list(loop.children.running.values()):
         if process is not journal.writer:
-            loop.end(process)
+            loop.children.send(process, signal.SIGKILL)
 
 
 def _teller(*, quiet: bool) -> Callable[[str], None]:

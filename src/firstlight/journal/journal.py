@@ -13,8 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from firstlight.journal.event import JOURNAL_VERSION, Event, Stage
-from firstlight.system import clock, files
-from firstlight.system import loop as system_loop
+from firstlight.system import clock, files, loop as system_loop
 from firstlight.system.loop import Exited, Printed
 
 if TYPE_CHECKING:

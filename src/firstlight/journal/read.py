@@ -39,7 +39,7 @@ class Status:
     started_at: str
     updated_at: str
     seconds: float  # from the start to the last event
-    attempts: int
+    probes: int  # how often the machine was probed
     usable: int | None
     expected: int | None
     cause: str | None
@@ -155,7 +155,7 @@ def status(events: Sequence[Event]) -> Status:
         started_at=events[0].at,
         updated_at=events[-1].at,
         seconds=events[-1].since_start,
-        attempts=sum(event.kind == "stage" and event.stage is Stage.PROBE for event in events),
+        probes=sum(event.kind == "stage" and event.stage is Stage.PROBE for event in events),
         usable=_number(_last(events, "diagnosis", "usable")),
         expected=_number(_last(events, "diagnosis", "expected")),
         cause=str(cause.data.get("fault")) if cause else None,
@@ -227,7 +227,7 @@ def _words(event: Event) -> tuple[str, ...]:
     if event.kind == "wait":
         return (f"for {data['fault']}" if data.get("fault") else "for a GPU",)
     if event.kind == "proof" and isinstance(data.get("seconds"), dict):
-        return (", ".join(f"{step} {seconds} s" for step, seconds in data["seconds"].items()),)
+        return (", ".join(f"{step} {seconds:.3f} s" for step, seconds in data["seconds"].items() if isinstance(seconds, (int, float))),)
     if event.kind == "app-started":
         return (f"pid {data.get('pid')}",)
     if event.kind == "signal":

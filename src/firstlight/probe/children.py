@@ -20,17 +20,17 @@ def prover(loop: Loop, environment: Mapping[str, str], *, hold: float) -> Proces
     """Start bringing CUDA up; the child stays as holder for `hold` seconds once every GPU is proven."""
     # The driver would leave the compiled kernel in ~/.nv: a probe leaves no trace.
     quiet = {**environment, "CUDA_CACHE_DISABLE": "1"}
-    return loop.start(system_loop.program("prove_gpu", f"{hold:g}"), quiet, name="prover", keep_stdin=True)
+    return loop.start(system_loop.program("prove_gpu", f"{hold:g}", confined=True), quiet, name="prover", keep_stdin=True)
 
 
 def nvml(loop: Loop, environment: Mapping[str, str]) -> Process:
     """Start asking NVML."""
-    return loop.start(system_loop.program("nvml_facts"), environment, name="nvml")
+    return loop.start(system_loop.program("nvml_facts", confined=True), environment, name="nvml")
 
 
 def opener(loop: Loop, environment: Mapping[str, str], paths: list[str]) -> Process:
     """Start opening device nodes, one after the other."""
-    return loop.start(system_loop.program("open_nodes", *paths), environment, name="opener")
+    return loop.start(system_loop.program("open_nodes", *paths, confined=True), environment, name="opener")
 
 
 def torch(loop: Loop, environment: Mapping[str, str], interpreter: str) -> Process:

@@ -71,11 +71,12 @@ def _parse_note(note: bytes) -> CompatNote | None:
     name_size, content_size, _ = struct.unpack_from("<III", note)
     start = 12 + (name_size + 3) // 4 * 4
     try:
-        fields = json.loads(note[start : start + content_size].rstrip(b"\0"))
+        # {"format":1,"CUDA version":"13.0","driver":[535,…],"device":[1,…]}; NVIDIA's own reader takes the names in any case.
+        fields = {name.lower(): value for name, value in json.loads(note[start : start + content_size].rstrip(b"\0")).items()}
         return CompatNote(
-            cuda_version=str(fields["CUDA Version"]),
-            drivers=tuple(int(major) for major in fields.get("Driver", ())),
-            devices=tuple(str(device) for device in fields.get("Device", ())),
+            cuda_version=str(fields["cuda version"]),
+            drivers=tuple(int(major) for major in fields.get("driver", ())),
+            devices=tuple(str(device) for device in fields.get("device", ())),
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None

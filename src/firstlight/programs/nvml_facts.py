@@ -6,15 +6,10 @@ Lines: module (whether nvidia-ml-py is there), init, gpu (one a GPU), done. Each
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import sys
 from typing import Any, Callable
-
-PR_CAPBSET_DROP = 24
-CAP_MKNOD = 27
-CAPABILITY_VERSION_3 = 0x20080522
 
 NVML_SUCCESS = 0
 FIELD_RECOVERY_ACTION = 230  # NVML_FI_DEV_GET_GPU_RECOVERY_ACTION; younger than some nvidia-ml-py
@@ -24,18 +19,6 @@ def say(step: str, **fields: Any) -> None:
     """Print one step, at once and in one write."""
     fields["step"] = step
     os.write(1, (json.dumps(fields) + "\n").encode("utf-8", "backslashreplace"))
-
-
-def forgo_node_creation() -> None:
-    """Give up CAP_MKNOD: like libcuda, NVML would create missing device nodes by itself, and a probe must leave no trace."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(PR_CAPBSET_DROP, CAP_MKNOD, 0, 0, 0)
-    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
-    sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; low words, then high words
-    if libc.capget(header, sets) == 0:
-        for place in range(3):
-            sets[place] &= ~(1 << CAP_MKNOD)
-        libc.capset(header, sets)
 
 
 def text(value: Any) -> Any:
@@ -119,7 +102,6 @@ def refused(answer: Any) -> bool:
 
 def main() -> None:
     """Run the steps; every one that is reached prints its line."""
-    forgo_node_creation()
     try:
         import pynvml as nvml
     except ImportError as error:

@@ -24,12 +24,6 @@ CUDA_SUCCESS = 0
 ATTRIBUTE_CAPABILITY_MAJOR = 75  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR
 ATTRIBUTE_CAPABILITY_MINOR = 76
 
-PR_SET_PDEATHSIG = 1
-PR_CAPBSET_DROP = 24
-CAP_MKNOD = 27
-CAPABILITY_VERSION_3 = 0x20080522
-SIGKILL = 9
-
 # Knuth's multiplicative constant: no element of the result is 0 or equal to its neighbour, so that a kernel that did not
 # run, ran on part of the grid, or wrote to the wrong place is seen.
 FACTOR = 2654435761
@@ -81,22 +75,6 @@ def say(step: str, **fields: Any) -> None:
     """Print one step, at once and in one write."""
     fields["step"] = step
     os.write(1, (json.dumps(fields) + "\n").encode("utf-8", "backslashreplace"))
-
-
-def forgo_node_creation() -> None:
-    """Give up CAP_MKNOD: libcuda would create missing device nodes by itself, and a probe must leave no trace.
-
-    Both calls may be refused; then libcuda may act, and the nodes that it made are told by `nodes_created`.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
-    libc.prctl(PR_CAPBSET_DROP, CAP_MKNOD, 0, 0, 0)
-    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
-    sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; low words, then high words
-    if libc.capget(header, sets) == 0:
-        for place in range(3):
-            sets[place] &= ~(1 << CAP_MKNOD)
-        libc.capset(header, sets)
 
 
 def device_nodes() -> set[str]:
@@ -250,7 +228,7 @@ def app_has_context(group: int) -> bool:
 
         nvml.nvmlInit()
         return contexts_of(group, nvml)
-    except Exception:  # noqa: BLE001 - a holder must not die of a question that it need not ask
+    except Exception:
         return False
 
 
@@ -281,7 +259,6 @@ def hold(driver: Driver, devices: list[Any], seconds: float) -> None:
 def main() -> None:
     """Run the steps; every one that is reached prints its line."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 0.0
-    forgo_node_creation()
     before = device_nodes()
     started = time.monotonic()
     try:

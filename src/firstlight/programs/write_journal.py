@@ -14,7 +14,7 @@ import json
 import os
 import signal
 import sys
-from typing import Deque, List, Optional, Tuple  # noqa: UP035 - Python 3.8 knows no other
+from typing import Deque, List, Optional, Tuple
 
 KEPT = 5000  # lines that wait for a volume which takes none; the oldest go first
 
@@ -45,7 +45,8 @@ class Writer:
             while self.waiting:
                 number, stage, line = self.waiting[0]
                 self.append(line)
-                written.append(self.waiting.popleft()[0])
+                self.waiting.popleft()
+                written.append(number)
                 if stage != self.stage:
                     self.stage = stage
                     os.fsync(self.descriptor)

@@ -7,8 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from firstlight.journal.event import Stage
-from firstlight.supervise import command as app_command
-from firstlight.supervise import terminal
+from firstlight.supervise import command as app_command, terminal
 from firstlight.system import clock, linux
 from firstlight.system.loop import Signalled, Suspended
 

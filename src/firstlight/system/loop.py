@@ -104,6 +104,7 @@ class Loop:
 
     Attributes:
         children: every child, those of `start` and others.
+        forwarding: who takes signals while an app runs; `wait_for` then goes on instead of raising Stopped.
         listeners: called with everything that happens, whoever takes the turn.
     """
 
@@ -113,6 +114,7 @@ class Loop:
         self._mask_before = blocked_before if inherited_mask is None else frozenset(inherited_mask)
         _fill_standard_descriptors()
         self.children = Children(self._mask_before)
+        self.forwarding: Callable[[Signalled], None] | None = None
         self.listeners: list[Callable[[Happening], None]] = []
         self._poll = select.poll()
         self._ready: dict[int, Callable[[], list[Happening]]] = {}
@@ -248,7 +250,9 @@ class Loop:
             if ready is not None:  # an earlier one of this turn may have closed it
                 happenings += ready()
         for happening in happenings:
-            for listener in self.listeners:
+            if isinstance(happening, Signalled) and self.forwarding is not None:
+                self.forwarding(happening)
+            for listener in list(self.listeners):
                 listener(happening)
         return happenings
 
@@ -256,12 +260,12 @@ class Loop:
         """Take turns until `condition()` holds (True) or the monotonic time `until` has come (False).
 
         Raises:
-            errors.Stopped: a stop signal came. Who looks after an app takes turns instead, and forwards it.
+            errors.Stopped: a stop signal came, and nobody forwards it.
         """
         while not condition():
             for happening in self.turn(until):
                 number = _stop_signal(happening)
-                if number:
+                if number and self.forwarding is None:
                     from firstlight import errors  # late: it imports enum
 
                     raise errors.Stopped(number)
@@ -356,13 +360,16 @@ class Loop:
                 self._forget(descriptor)
 
 
-def program(name: str, *arguments: str, interpreter: str | None = None) -> list[str]:
+def program(name: str, *arguments: str, interpreter: str | None = None, confined: bool = False) -> list[str]:
     """The command line that runs `firstlight/programs/<name>.py` in an interpreter of its own.
 
     In our own interpreter it finds modules where we do, and nowhere else: in a wheel's folder or inside the one file. A
-    stranger's `interpreter` keeps its own search path; ours is on it only while the program is imported.
+    stranger's `interpreter` keeps its own search path; ours is on it only while the program is imported. A `confined`
+    program ends with us and can change nothing in the file system (programs/confine.py).
     """
     run = f"from firstlight.programs.{name} import main"
+    if confined:
+        run = f"from firstlight.programs.confine import confine; confine(); {run}"
     if interpreter is None:
         return [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:] = {sys.path!r}; {run}; sys.exit(main())", *arguments]
     room = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

@@ -160,11 +160,8 @@ class Children:
 
     def orphans(self) -> list[int]:
         """The pids of living children that we did not start: the kernel gave them to us when their parents died."""
-        pids = []
-        for name in files.list_directory("/proc"):
-            if name.isdigit() and int(name) not in self.running and _living_child(name):
-                pids.append(int(name))
-        return pids
+        pids = [int(name) for name in files.list_directory("/proc") if name.isdigit() and _living_child(name)]
+        return [pid for pid in pids if pid not in self.running]
 
     def send_orphan(self, pid: int, number: int) -> bool:
         """Send a signal to one of `orphans()`. Only `reap` ends it for good, so until then its pid is nobody else's."""

@@ -12,7 +12,8 @@ from firstlight.probe import libraries
 from firstlight.probe.facts import Libraries, Library, LibraryKind, Unknown
 from firstlight.system import files
 
-NOTE = '{"CUDA Version":"12.8","Driver":[535,550],"Device":["sm_90"]}'
+# As in the compat package of CUDA 13.0.
+NOTE = '{"format":1,"CUDA version":"12.8","driver":[535,550],"device":[1,2]}'
 DRIVER_SOURCE = 'const char *firstlight_node = "/dev/nvidia%d"; int cuInit(unsigned flags) { return 0; }'
 STUB_SOURCE = "int cuInit(unsigned flags) { return 34; }"
 # An ELF note: three words, the name and the content, each padded to four bytes.
@@ -100,7 +101,7 @@ def test_a_compat_library_shows_its_note(machine: Path) -> None:
     assert isinstance(found, Library)
     assert found.kind is LibraryKind.COMPAT
     assert found.compat is not None
-    assert (found.compat.cuda_version, found.compat.drivers, found.compat.devices) == ("12.8", (535, 550), ("sm_90",))
+    assert (found.compat.cuda_version, found.compat.drivers, found.compat.devices) == ("12.8", (535, 550), ("1", "2"))
 
 
 def test_a_file_that_was_mounted_without_a_link_is_found(machine: Path) -> None:

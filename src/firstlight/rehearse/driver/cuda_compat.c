@@ -7,7 +7,7 @@
 
 const struct compatibility compatibility = {{470, 535, 550, 560, 565, 0}};
 
-#define DESCRIPTION "{\"Format\":1,\"CUDA Version\":\"12.8\",\"Driver\":[470,535,550,560,565],\"Device\":[1,2,7]}"
+#define DESCRIPTION "{\"format\":1,\"CUDA version\":\"12.8\",\"driver\":[470,535,550,560,565],\"device\":[1,2,7]}"
 
 __attribute__((section(".note.cuda.fwd_compatibility"), aligned(4), used)) static const struct {
     uint32_t name_size, description_size, type;
