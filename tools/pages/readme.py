@@ -7,7 +7,6 @@ from pathlib import Path
 
 from firstlight.journal import read
 from firstlight.report import timeline
-from firstlight.report.style import Style
 from pages import benchmark
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
