@@ -43,7 +43,10 @@ class Running:
 
     def line(self) -> str:
         """The next line of standard output."""
-        return self.popen.stdout.readline().decode().rstrip("\n")
+        line = self.popen.stdout.readline()
+        if not line.endswith(b"\n"):
+            raise AssertionError(f"it ended instead of printing a line: {self.finish()}")
+        return line.decode().removesuffix("\n")
 
     def says(self, words: str) -> str:
         """Wait for a line with these words on standard error."""

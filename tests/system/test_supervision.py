@@ -67,6 +67,16 @@ def test_a_stop_signal_stops_the_app(start: Starter, number: int) -> None:
     assert app.finish() == (7, f"got {int(number)}\n".encode(), b"")
 
 
+def test_ignored_signals_are_not_forwarded(start: Starter) -> None:
+    app = start(*OBEDIENT, before=("env", "--ignore-signal=HUP"))
+    app.line()
+    app.send(signal.SIGHUP)
+    app.send(signal.SIGUSR1)
+    assert app.line() == "got 10"
+    app.send(signal.SIGTERM)
+    assert app.finish() == (7, b"got 15\n", b"")
+
+
 def test_an_app_without_a_handler_is_stopped(start: Starter) -> None:
     app = start("sh", "-c", "echo ready; exec sleep 1000")
     app.line()

@@ -19,6 +19,9 @@ from firstlight.journal.event import JOURNAL_VERSION, Condition, Event, Stage
 # A boot writes some kilobytes. What is bigger than this is read up to here.
 _SIZE_LIMIT = 16 << 20
 
+# No boot lasts a century; a number beyond that is damage.
+_LONGEST = 100 * 366 * 86400.0
+
 
 @dataclass(frozen=True)
 class Record:
@@ -126,13 +129,16 @@ def _event(line: bytes) -> Event | None:
         data = json.loads(line)
         if data.pop("v") != JOURNAL_VERSION:
             return None
+        since_start = float(data.pop("s"))
+        if not 0 <= since_start < _LONGEST:  # nan is not either
+            return None
         return Event(
             boot=str(data.pop("boot")),
             number=int(data.pop("n")),
             kind=str(data.pop("kind")),
             stage=Stage(data.pop("stage")),
             at=str(data.pop("t")),
-            since_start=float(data.pop("s")),
+            since_start=since_start,
             data=data,
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import os
 import select
-import sys
 
 from firstlight.system import clock, files, linux
-from firstlight.system.process import Children, Process
+from firstlight.system.happening import Changed, Exited, Printed, Signalled, Suspended
+from firstlight.system.process import IGNORED_BY_PYTHON, Children, Process, program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import TypeAlias
+
+    from firstlight.system.happening import Happening
 else:
     import _signal as signal  # `signal` itself would import enum, at twice the cost of this whole room
+
+# For those who take turns: all that they need is here.
+__all__ = ["Changed", "Exited", "Happening", "Loop", "Printed", "Process", "Signalled", "Suspended", "program"]
 
 # Signals that ask us to stop while no app runs.
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
@@ -30,60 +34,6 @@ BACKLOG_LIMIT = 256 << 10
 KILL_PATIENCE = 0.5
 
 _PIECE = 1 << 16
-
-
-class Signalled:
-    """A signal has arrived.
-
-    `sender` is a pid, 0 when the kernel or somebody outside our PID namespace sent it; `from_kernel` tells those two apart.
-    """
-
-    __slots__ = ("from_kernel", "number", "sender")
-
-    def __init__(self, number: int, sender: int, *, from_kernel: bool) -> None:
-        self.number = number
-        self.sender = sender
-        self.from_kernel = from_kernel
-
-
-class Exited:
-    """A child has ended and was reaped; all that it had printed is in its `output` and `errors`."""
-
-    __slots__ = ("process",)
-
-    def __init__(self, process: Process) -> None:
-        self.process = process
-
-
-class Suspended:
-    """A child was stopped by SIGSTOP, SIGTSTP, SIGTTIN or SIGTTOU."""
-
-    __slots__ = ("process",)
-
-    def __init__(self, process: Process) -> None:
-        self.process = process
-
-
-class Printed:
-    """A child has printed something."""
-
-    __slots__ = ("process",)
-
-    def __init__(self, process: Process) -> None:
-        self.process = process
-
-
-class Changed:
-    """Something came, went or changed its mode in a watched directory."""
-
-    __slots__ = ("directory",)
-
-    def __init__(self, directory: str) -> None:
-        self.directory = directory
-
-
-if TYPE_CHECKING:
-    Happening: TypeAlias = Signalled | Exited | Suspended | Printed | Changed
 
 
 class _Pipes:
@@ -241,7 +191,7 @@ class Loop:
             happenings, self._postponed = self._postponed, []
             return happenings
         if self._signals is None:
-            self._signals = linux.open_signals(signal.valid_signals())
+            self._signals = linux.open_signals(_signals_to_take())
             self._register(self._signals, select.POLLIN, self._read_signals)
         timeout = None if until is None else max(0.0, (until - clock.now()) * 1000)
         happenings = []
@@ -360,21 +310,9 @@ class Loop:
                 self._forget(descriptor)
 
 
-def program(name: str, *arguments: str, interpreter: str | None = None, confined: bool = False) -> list[str]:
-    """The command line that runs `firstlight/programs/<name>.py` in an interpreter of its own.
-
-    In our own interpreter it finds modules where we do, and nowhere else: in a wheel's folder or inside the one file. A
-    stranger's `interpreter` keeps its own search path; ours is on it only while the program is imported. A `confined`
-    program ends with us and can change nothing in the file system (programs/confine.py).
-    """
-    run = f"from firstlight.programs.{name} import main"
-    if confined:
-        run = f"from firstlight.programs.confine import confine; confine(); {run}"
-    if interpreter is None:
-        return [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:] = {sys.path!r}; {run}; sys.exit(main())", *arguments]
-    room = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    script = f"import sys; sys.path.insert(0, {room!r}); {run}; sys.path.remove({room!r}); sys.exit(main())"
-    return [interpreter, "-c", script, *arguments]
+def _signals_to_take() -> list[int]:
+    """All but those that whoever started us wants ignored, as nohup does with SIGHUP; the app ignores them as well."""
+    return [number for number in signal.valid_signals() if number in IGNORED_BY_PYTHON or signal.getsignal(number) != signal.SIG_IGN]
 
 
 def _stop_signal(happening: Happening) -> int:

@@ -6,6 +6,7 @@ A second reaper anywhere would steal exit codes: a crash would look like a succe
 from __future__ import annotations
 
 import os
+import sys
 
 from firstlight.system import files
 
@@ -170,6 +171,23 @@ class Children:
         except (ProcessLookupError, PermissionError):
             return False
         return True
+
+
+def program(name: str, *arguments: str, interpreter: str | None = None, confined: bool = False) -> list[str]:
+    """The command line that runs `firstlight/programs/<name>.py` in an interpreter of its own.
+
+    In our own interpreter it finds modules where we do, and nowhere else: in a wheel's folder or inside the one file. A
+    stranger's `interpreter` keeps its own search path; ours is on it only while the program is imported. A `confined`
+    program ends with us and can change nothing in the file system (programs/confine.py).
+    """
+    run = f"from firstlight.programs.{name} import main"
+    if confined:
+        run = f"from firstlight.programs.confine import confine; confine(); {run}"
+    if interpreter is None:
+        return [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:] = {sys.path!r}; {run}; sys.exit(main())", *arguments]
+    room = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    script = f"import sys; sys.path.insert(0, {room!r}); {run}; sys.path.remove({room!r}); sys.exit(main())"
+    return [interpreter, "-c", script, *arguments]
 
 
 def _living_child(pid: str) -> bool:

@@ -1,0 +1,62 @@
+"""Where the journal is kept by default, and what it does when nothing takes its lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from firstlight.journal import journal
+from firstlight.journal.event import Stage
+from firstlight.system import files
+from firstlight.system.loop import Loop
+
+PLAIN = "22 1 0:20 / / rw - overlay overlay rw\n"
+VOLUME = PLAIN + "30 22 0:50 / /workspace rw - fuse mfs#eu:9421 rw\n"
+
+
+@pytest.mark.parametrize(
+    ("mounts", "variables", "directory"),
+    [
+        (VOLUME, {"HOME": "/root"}, "/workspace/.firstlight"),
+        (PLAIN, {"HOME": "/root"}, "/root/.local/state/firstlight"),
+        (PLAIN, {"HOME": "/root", "XDG_STATE_HOME": "/state"}, "/state/firstlight"),
+        (PLAIN, {"HOME": "/root", "XDG_STATE_HOME": "state"}, "/root/.local/state/firstlight"),
+        (PLAIN.replace(" / / ", " /workspace / "), {"HOME": "/root"}, "/root/.local/state/firstlight"),
+        (PLAIN, {}, None),
+        (None, {"HOME": "/root"}, "/root/.local/state/firstlight"),
+    ],
+)
+def test_the_default_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mounts: str | None, variables: dict[str, str], directory: str | None
+) -> None:
+    if mounts is not None:
+        (tmp_path / "proc" / "self").mkdir(parents=True)
+        (tmp_path / "proc" / "self" / "mountinfo").write_text(mounts)
+    monkeypatch.setattr(files, "ROOT", str(tmp_path))
+    assert journal.default_directory(variables) == directory
+
+
+def test_without_a_directory_events_stay_in_memory() -> None:
+    loop = Loop()
+    kept = journal.Journal(loop, None, {}, started=0.0)
+    for number in range(3000):
+        kept.write("note", Stage.WAIT, words=str(number))
+    kept.close()
+    loop.close()
+    assert kept.writer is None
+    assert [event.number for event in kept.events] == list(range(1000, 3000))
+
+
+def test_a_writer_that_does_not_start_is_said_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("sys.executable", "/no/such/python")
+    said: list[str] = []
+    loop = Loop()
+    kept = journal.Journal(loop, str(tmp_path), {}, started=0.0, tell=said.append)
+    kept.write("boot", Stage.START)
+    kept.write("end", Stage.END)
+    kept.close()
+    loop.close()
+    assert len(said) == 1
+    assert said[0].startswith("cannot write the journal")
+    assert [event.kind for event in kept.events] == ["boot", "end"]
