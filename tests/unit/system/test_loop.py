@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -163,3 +164,21 @@ def test_a_program_finds_its_modules(loop: Loop, interpreter: str | None) -> Non
     assert loop.wait_for(lambda: process.ended, None)
     assert (process.status, bytes(process.errors)) == (0, b"")
     assert "/dev/null" in process.lines()[0]
+
+
+# With stderr closed the first pipe would be descriptor 2, and our own messages would end in a child's stdin.
+SAY_SOMETHING = """
+import os
+from firstlight.system.loop import Loop
+loop = Loop()
+process = loop.start(["/bin/cat"], os.environ, name="cat", keep_stdin=True)
+for number in (0, 1, 2): os.write(number, b"a message")
+loop.close_stdin(process)
+loop.wait_for(lambda: process.ended, None)
+raise SystemExit(len(process.output))
+"""
+
+
+def test_with_closed_standard_streams_messages_reach_no_child() -> None:
+    closed = ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", SAY_SOMETHING]
+    assert subprocess.run(closed, check=False).returncode == 0
