@@ -135,12 +135,14 @@ def test_a_hundred_orphans_are_reaped(start: Starter) -> None:
 MAKE_AN_ORPHAN = """
 import os, subprocess, time
 subprocess.run(["sh", "-c", "true &"])
-def dead():
-    states = (open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] for pid in children())
-    return "Z" in states
+def dead(pid):
+    try:
+        return open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return False
 def children():
     return open(f"/proc/{os.getppid()}/task/{os.getppid()}/children").read().split()
-while dead(): time.sleep(0.01)
+while any(dead(pid) for pid in children()): time.sleep(0.01)
 print("clean", flush=True)
 time.sleep(1000)
 """
