@@ -110,6 +110,8 @@ class Bed:
             samples = []
             for _ in range(self.rounds):
                 done = self._enter(box, self._run(str(self._floor()), str(self.record)))
+                if name not in done.report["appeared"]:
+                    raise NotMeasured(f"firstlight did not wait for /dev/{name}: exit {done.report['exit']}")
                 samples.append(self._app()["started"] - done.report["appeared"][name])
             figures.append(Figure(name=f"/dev/{name} appears, to the app's start", samples=tuple(samples), target="≤ 0.4 s"))
         return figures

@@ -29,7 +29,6 @@ MAKE = re.compile(r"make (\w+)$")
 ANNOUNCED = {
     "firstlight doctor": {0, 1, 2},
     "firstlight rehearse gpu-not-granted -- echo never printed": {69},
-    "firstlight rehearse uvm-node-missing -- true": {69},
     "firstlight rehearse gpu-busy --attempts 2 --delay 100ms -- true": {75},
 }
 
@@ -72,6 +71,14 @@ def test_make_lists_every_word_that_the_contributing_guide_names() -> None:
     named = set(re.findall(r"`make ([a-z]+)", (ROOT / "CONTRIBUTING.md").read_text()))
 
     assert named <= listed
+
+
+def test_the_journal_page_lists_the_kinds_that_are_written() -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "src/firstlight").rglob("*.py"))
+    written = set(re.findall(r'journal\.write\(\s*"([a-z-]+)"', sources))
+    listed = re.findall(r"^\| `([a-z-]+)` \|", (ROOT / "docs/reference/journal.md").read_text().partition("## Kinds")[2], re.MULTILINE)
+
+    assert written == set(listed)
 
 
 LINK = re.compile(r"\[[^]\n]*\]\(([^)\s]+)\)")
@@ -121,7 +128,7 @@ def test_what_is_generated_is_current() -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("shell", ["bash", "tcsh", "zsh"])
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
 def test_a_completion_script_is_printed_and_its_shell_takes_it(shell: str, tmp_path: Path) -> None:
     script = subprocess.run([Path(sys.executable).parent / "firstlight", "completion", shell], capture_output=True, text=True, check=True).stdout
     for option in ("run", "--on-failure", "rehearse"):

@@ -63,6 +63,11 @@ class Case:
         """Whether something about the machine changes while it starts."""
         return "-late-" in self.name or self.memory_held is not None
 
+    @property
+    def waits(self) -> bool:
+        """Whether the boot waits, in vain or not: such a case is begun early, since it costs time and little else."""
+        return self.late or self.name.endswith("-missing")
+
 
 def healthy(**changes: object) -> Making:
     """A machine with every node, and `changes` to the box."""

@@ -291,7 +291,7 @@ def run_all(suite: Suite, records: Records, chosen: list[Case], jobs: int, budge
             do(case)
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         shared = [case for case in chosen if not case.alone]
-        list(pool.map(do, sorted(shared, key=lambda case: not case.late)))
+        list(pool.map(do, sorted(shared, key=lambda case: not case.waits)))
     for case in chosen:
         if case.memory_held is not None:
             do(case)

@@ -7,7 +7,7 @@ import shtab
 from firstlight.cli import main
 from pages import command_line
 
-SHELLS = ("bash", "zsh", "tcsh")
+SHELLS = ("bash", "zsh")
 
 
 def pages() -> dict[str, str]:

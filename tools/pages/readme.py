@@ -5,15 +5,26 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from firstlight.journal import read
+from firstlight.report import timeline
 from pages import benchmark
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
+# A journal that `make try` once left, without its facts; `tools/record.sh` makes a new one.
+_RECORDED = _ROOT / "docs/recorded"
 _NOT_YET = "Nothing was measured yet: `make bench` on a machine with a GPU leaves its table here.\n"
 
 
 def pages() -> dict[str, str]:
     """The README with its parts renewed."""
-    return {"README.md": _replaced((_ROOT / "README.md").read_text(), "benchmark", _benchmark())}
+    text = _replaced((_ROOT / "README.md").read_text(), "benchmark", _benchmark())
+    return {"README.md": _replaced(text, "picture", _picture())}
+
+
+def _picture() -> str:
+    """The timeline of the recorded boot, as the command shows it."""
+    spans = read.timeline(read.read(str(_RECORDED), None).events)
+    return f"```text\n{timeline.timeline(spans)}\n```\n"
 
 
 def _benchmark() -> str:

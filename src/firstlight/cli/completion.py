@@ -6,7 +6,7 @@ import argparse
 import sys
 from importlib import resources
 
-SHELLS = ("bash", "tcsh", "zsh")
+SHELLS = ("bash", "zsh")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

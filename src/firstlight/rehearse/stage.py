@@ -15,6 +15,7 @@ from firstlight.rehearse.machine import Machine
 from firstlight.rehearse.scenario import Limits, Scenario
 from firstlight.system import clock
 from firstlight.system.loop import Loop, Signalled
+from firstlight.system.process import Process
 
 
 @contextlib.contextmanager
@@ -50,18 +51,23 @@ def play(loop: Loop, machine: Machine, argv: Sequence[str], environment: Mapping
         started = clock.now()
         process = loop.children.spawn(argv, machine.process_environment(environment), name="rehearsed", group=False)
 
-    def forward(happening: Signalled) -> None:
-        if not happening.from_kernel:  # what a terminal sends, it sends to the whole group
-            loop.children.send(process, happening.number)
-
-    loop.forwarding = forward
     for event in sorted(machine.scenario.events, key=lambda event: event.at):
-        if loop.wait_for(lambda: process.ended, started + event.at):
+        _look_after(loop, process, started + event.at)
+        if process.ended:
             break
         machine.perform(event)
-    loop.wait_for(lambda: process.ended, None)
+    _look_after(loop, process, None)
     status = process.status or 0
     return 128 - status if status < 0 else status
+
+
+def _look_after(loop: Loop, process: Process, until: float | None) -> None:
+    """Forward signals to the command until it has ended or the time has come."""
+    while not process.ended and (until is None or clock.now() < until):
+        for happening in loop.turn(until):
+            # What a terminal sends, it sends to the whole group, and so to the command as well.
+            if isinstance(happening, Signalled) and not happening.from_kernel:
+                loop.children.send(process, happening.number)
 
 
 @contextlib.contextmanager
