@@ -8,7 +8,7 @@ Why
     CUDA 13 needs a driver of branch 580 or newer. The host decides which driver there is.
 Cure
     Ask for a host with a newer driver, or install a build of the app for the CUDA that the driver speaks. On data-centre
-    GPUs the image may carry the package cuda-compat; firstlight takes it where it fits.
+    GPUs the package cuda-compat bridges the gap for driver branches that it names: `LD_LIBRARY_PATH=/usr/local/cuda/compat`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ FAULT = Fault(
     layer=Layer.FRAMEWORK,
     persistence=Persistence.PERMANENT,
     actor=Actor.PROVIDER,
-    remedies=(Remedy.FIX_LIBRARY_PATH, Remedy.REPLACE_INSTANCE),
+    remedies=(Remedy.REPLACE_INSTANCE,),
     host_fault=True,
     advice="Ask for a host with a newer driver (a filter by CUDA version), or install a build of the app for the driver's CUDA.",
     evidence=evidence,
