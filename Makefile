@@ -95,7 +95,7 @@ layers: .venv/ready
 
 versions: .venv/ready
 	$(call say,vermin)
-	@.venv/bin/vermin --quiet --no-tips --violations --eval-annotations --target=3.8- src/firstlight/programs
+	@.venv/bin/vermin --quiet --no-tips --violations --target=3.8- src/firstlight/programs
 	@.venv/bin/vermin --quiet --no-tips --violations --target=3.10- src/firstlight
 
 current: .venv/ready
