@@ -14,7 +14,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
     path
-    for path in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md"), *(ROOT / "bench").glob("*.md")])
+    for path in sorted(
+        [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md"), *(ROOT / "bench").glob("*.md")]
+    )
     if path.is_file()
 ]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
@@ -52,7 +54,9 @@ def test_a_command_that_is_shown_runs(page: str, command: str, tmp_path: Path) -
     if "dist/firstlight.pyz" in command:
         subprocess.run([sys.executable, "tools/build_onefile.py"], cwd=ROOT, check=True, capture_output=True)
 
-    result = subprocess.run(["bash", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    result = subprocess.run(
+        ["bash", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
 
     assert result.returncode in ANNOUNCED.get(command, {0}), result.stderr
     assert "Traceback" not in result.stderr
@@ -67,7 +71,9 @@ def test_a_word_of_make_that_is_shown_exists(word: str) -> None:
 
 
 def test_make_lists_every_word_that_the_contributing_guide_names() -> None:
-    listed = set(re.findall(r"^  make ([a-z]+)", subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout, re.MULTILINE))
+    listed = set(
+        re.findall(r"^  make ([a-z]+)", subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout, re.MULTILINE)
+    )
     named = set(re.findall(r"`make ([a-z]+)", (ROOT / "CONTRIBUTING.md").read_text()))
 
     assert named <= listed
@@ -130,7 +136,9 @@ def test_what_is_generated_is_current() -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
 def test_a_completion_script_is_printed_and_its_shell_takes_it(shell: str, tmp_path: Path) -> None:
-    script = subprocess.run([Path(sys.executable).parent / "firstlight", "completion", shell], capture_output=True, text=True, check=True).stdout
+    script = subprocess.run(
+        [Path(sys.executable).parent / "firstlight", "completion", shell], capture_output=True, text=True, check=True
+    ).stdout
     for option in ("run", "--on-failure", "rehearse"):
         assert option in script
 

@@ -92,6 +92,21 @@ def test_the_one_file_starts_its_children_out_of_itself(onefile: Path) -> None:
     assert "pynvml" not in json.dumps(facts["nvml"]), facts["nvml"]
 
 
+PROGRAMS = sorted(path.stem for path in (ROOT / "src/firstlight/programs").glob("[!_]*.py"))
+
+
+@pytest.mark.parametrize("tag", tool("interpreters").at_hand((3, 8)))
+def test_a_stranger_of_any_version_can_run_the_programs_out_of_the_one_file(onefile: Path, tag: str) -> None:
+    """The app's interpreter gets the folder of our own interpreter's byte code, which may not be for it."""
+    interpreter = tool("interpreters").at_hand((3, 8))[tag]
+    for room in (onefile / sys.implementation.cache_tag, onefile):
+        script = "; ".join([f"import sys; sys.path.insert(0, {str(room)!r})", *(f"import firstlight.programs.{name}" for name in PROGRAMS)])
+
+        result = run(interpreter, "-c", script)
+
+        assert (result.returncode, result.stderr) == (0, ""), room
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_the_one_file_runs_for_a_user_who_may_write_nowhere(onefile: Path) -> None:
     for folder in (onefile.parent, *onefile.parent.parents):

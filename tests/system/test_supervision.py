@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -85,7 +86,7 @@ def test_an_app_without_a_handler_is_stopped(start: Starter) -> None:
 
 
 def test_the_whole_group_gets_the_signal(start: Starter) -> None:
-    app = start("sh", "-c", f"trap '' TERM; {' '.join(OBEDIENT)}; echo $?")
+    app = start("sh", "-c", f"trap '' TERM; {shlex.join(OBEDIENT)}; echo $?")
     app.line()
     app.send(signal.SIGTERM)
     assert app.finish()[:2] == (0, b"got 15\n7\n")
@@ -158,14 +159,14 @@ def test_orphans_are_reaped_while_the_app_runs(start: Starter) -> None:
 
 
 def test_what_the_app_leaves_in_its_group_is_ended(start: Starter) -> None:
-    app = start("sh", "-c", f"{' '.join(OBEDIENT)} & read line; exit 3", stdin=subprocess.PIPE)
+    app = start("sh", "-c", f"{shlex.join(OBEDIENT)} & read line; exit 3", stdin=subprocess.PIPE)
     app.line()
     app.popen.stdin.write(b"\n")
     assert app.finish()[:2] == (3, b"got 15\n")
 
 
 def test_as_pid_1_it_ends_what_has_left_the_group(start: Starter) -> None:
-    app = start("sh", "-c", f"setsid {' '.join(OBEDIENT)} & read line; exit 3", stdin=subprocess.PIPE)
+    app = start("sh", "-c", f"setsid {shlex.join(OBEDIENT)} & read line; exit 3", stdin=subprocess.PIPE)
     escaped = app.line()
     app.popen.stdin.write(b"\n")
     if app.is_pid1:

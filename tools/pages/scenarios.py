@@ -41,4 +41,4 @@ def pages() -> dict[str, str]:
 
 
 def _text(name: str) -> str:
-    return resources.files(scenario.__package__).joinpath("scenarios", f"{name}.toml").read_text("utf-8")
+    return (resources.files(scenario.__package__) / "scenarios" / f"{name}.toml").read_text("utf-8")

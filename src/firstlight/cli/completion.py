@@ -16,6 +16,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the script. It was made from the parsers when firstlight was built: `make docs`."""
-    script = resources.files("firstlight.cli").joinpath("completions", f"firstlight.{arguments.shell}")
+    script = resources.files("firstlight.cli") / "completions" / f"firstlight.{arguments.shell}"
     sys.stdout.write(script.read_text(encoding="utf-8"))
     return 0

@@ -66,7 +66,7 @@ def main(words: Sequence[str], inherited_mask: Iterable[int]) -> int:
         # Whoever read our output has seen enough; the interpreter's own flush at the end must not complain of it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
-    except Exception:  # a fault of our own: whoever reads the exit code must not take it for the app's
+    except Exception:  # noqa: BLE001 - a fault of our own: whoever reads the exit code must not take it for the app's
         import traceback
 
         _say("cannot go on: this is a fault of firstlight itself")

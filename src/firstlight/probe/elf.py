@@ -36,7 +36,8 @@ def examine(path: str, size: int) -> tuple[LibraryKind, CompatNote | None]:
             return LibraryKind.FOREIGN, None
         note = _compat_note(file, section_offset=fields[6], section_count=fields[12], names_index=fields[13], file_size=size)
         if note is not None:
-            return LibraryKind.COMPAT, note
+            # The driver's own libcuda carries the note too: what makes it a compat library is where it was put.
+            return (LibraryKind.COMPAT if "/compat/" in path else LibraryKind.DRIVER), note
         if size < _LARGEST_STUB:
             file.seek(0)
             if _DRIVER_MARK not in file.read(size):

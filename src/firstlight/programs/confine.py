@@ -1,14 +1,15 @@
 """Confine a probing process, before it loads a driver library: it ends with its parent, and leaves no trace in the file system.
 
-As root, libcuda and NVML repair device nodes by themselves: they remove what is wrong and make what is missing. Where the
-container lacks CAP_MKNOD only the first half succeeds, so that merely asking would turn a wrong node into a missing one.
-A seccomp filter refuses the calls that make, remove, rename or change a name; it needs no privilege, and a setuid
-nvidia-modprobe gets none under it.
+As root, libcuda and NVML repair device nodes by themselves: they remove what is wrong and make what is missing, and they
+renew the links in /dev/char. Where the container lacks CAP_MKNOD only the first half succeeds, so that merely asking would
+turn a wrong node into a missing one. A seccomp filter refuses the calls that make, remove, rename or change a name; it needs
+no privilege, and a setuid nvidia-modprobe gets none under it.
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 PR_SET_PDEATHSIG = 1
@@ -26,6 +27,7 @@ REFUSED = {
         0xC000003E,
         (
             (82, "rename"),
+            (83, "mkdir"),
             (86, "link"),
             (87, "unlink"),
             (88, "symlink"),
@@ -33,6 +35,7 @@ REFUSED = {
             (92, "chown"),
             (94, "lchown"),
             (133, "mknod"),
+            (258, "mkdirat"),
             (259, "mknodat"),
             (260, "fchownat"),
             (263, "unlinkat"),
@@ -48,6 +51,7 @@ REFUSED = {
         0xC00000B7,
         (
             (33, "mknodat"),
+            (34, "mkdirat"),
             (35, "unlinkat"),
             (36, "symlinkat"),
             (37, "linkat"),
@@ -67,7 +71,10 @@ RETURN = 0x06
 OFFSET_OF_NUMBER = 0
 OFFSET_OF_ARCHITECTURE = 4
 ALLOW = 0x7FFF0000
-REFUSE_WITH_EPERM = 0x00050000 | 1
+REFUSE = 0x00050000  # with the errno in the lower half
+# What a removal is told. While it starts, libcuda 580 removes a file with an empty name, and takes any other answer than this
+# for a failure of the whole (304).
+REMOVALS = ("unlink", "unlinkat")
 
 
 class Instruction(ctypes.Structure):
@@ -93,29 +100,28 @@ def confine() -> bool:
 
 
 def refuse_changes(libc: ctypes.CDLL) -> bool:
-    """Let every call that changes a name in the file system fail with EPERM."""
+    """Let every call that changes a name in the file system fail."""
     known = REFUSED.get(os.uname().machine)
     if known is None:
         return False
     architecture, calls = known
-    filter_ = instructions(architecture, [number for number, _ in calls])
+    filter_ = instructions(architecture, {number: errno.ENOENT if name in REMOVALS else errno.EPERM for number, name in calls})
     program = Program(len(filter_), filter_)
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         return False
     return bool(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0) == 0)
 
 
-def instructions(architecture: int, numbers: list[int]) -> ctypes.Array[Instruction]:
-    """The filter: calls of another architecture pass, those of `numbers` are refused, all others pass."""
-    refuse_at = 3 + len(numbers) + 1
+def instructions(architecture: int, refused: dict[int, int]) -> ctypes.Array[Instruction]:
+    """The filter: calls of another architecture pass, each number in `refused` fails with its errno, all others pass."""
     listed = [
         Instruction(LOAD_WORD, 0, 0, OFFSET_OF_ARCHITECTURE),
-        Instruction(JUMP_IF_EQUAL, 0, len(numbers) + 1, architecture),
+        Instruction(JUMP_IF_EQUAL, 0, 2 * len(refused) + 1, architecture),
         Instruction(LOAD_WORD, 0, 0, OFFSET_OF_NUMBER),
     ]
-    for number in numbers:
-        listed.append(Instruction(JUMP_IF_EQUAL, refuse_at - len(listed) - 1, 0, number))
-    listed += [Instruction(RETURN, 0, 0, ALLOW), Instruction(RETURN, 0, 0, REFUSE_WITH_EPERM)]
+    for number, error in refused.items():
+        listed += [Instruction(JUMP_IF_EQUAL, 0, 1, number), Instruction(RETURN, 0, 0, REFUSE | error)]
+    listed.append(Instruction(RETURN, 0, 0, ALLOW))
     return (Instruction * len(listed))(*listed)
 
 

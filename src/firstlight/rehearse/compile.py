@@ -16,7 +16,12 @@ from firstlight.system import clock
 from firstlight.system.loop import Loop
 
 if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
+    import sys
+
+    if sys.version_info >= (3, 11):
+        from importlib.resources.abc import Traversable
+    else:
+        from importlib.abc import Traversable
 
 _CUDA = ("machine.c", "user_driver.c", "cuda_init.c", "cuda_device.c", "cuda_context.c", "cuda_memory.c", "cuda_kernel.c", "cuda_error.c")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib.resources
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, get_type_hints
@@ -171,7 +172,7 @@ def load(name: str) -> Scenario:
         return parse(text, os.path.basename(name).removesuffix(".toml"))
     if name not in names():
         raise errors.UsageError(f"cannot find the scenario {name!r}: firstlight rehearse --list names those there are")
-    return parse(importlib.resources.files(__package__).joinpath("scenarios", name + ".toml").read_text("utf-8"), name)
+    return parse((importlib.resources.files(__package__) / "scenarios" / f"{name}.toml").read_text("utf-8"), name)
 
 
 def parse(text: str, name: str) -> Scenario:
@@ -190,17 +191,16 @@ def parse(text: str, name: str) -> Scenario:
 
 def _toml() -> Any:
     """The TOML reader: in the standard library since Python 3.11."""
-    try:
+    if sys.version_info >= (3, 11):
         import tomllib
 
         return tomllib
-    except ImportError:
-        pass
-    try:
-        import tomli  # type: ignore[import-not-found, unused-ignore]
-    except ImportError:
-        raise errors.UsageError("cannot read scenarios: Python 3.10 has no TOML reader; install the package tomli") from None
-    return tomli
+    else:  # noqa: RET505 - the type checker reads one branch for each version
+        try:
+            import tomli
+        except ImportError:
+            raise errors.UsageError("cannot read scenarios: Python 3.10 has no TOML reader; install the package tomli") from None
+        return tomli
 
 
 def _build(kind: Any, data: Any, where: str) -> Any:

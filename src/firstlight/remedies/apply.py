@@ -87,7 +87,7 @@ def _perform(action: Action, environment: Mapping[str, str]) -> dict[str, str | 
 def _link(action: LinkLibraries) -> str:
     """A new directory with a link SONAME.1 for every driver library of the version."""
     directory = tempfile.mkdtemp(prefix="firstlight-libraries-")
-    os.chmod(directory, 0o755)  # the app may run as another user
+    os.chmod(directory, 0o755)  # noqa: S103 - the app may run as another user
     suffix = f".{action.version}"
     for name in files.list_directory(action.directory):
         if name.startswith("lib") and name.endswith(f".so{suffix}"):

@@ -71,4 +71,4 @@ def make_node(name: str, major: int, minor: int, *, replace: bool) -> None:
     if replace:
         os.unlink(place)
     os.mknod(place, 0o666 | stat.S_IFCHR, os.makedev(major, minor))
-    os.chmod(place, 0o666)  # the umask took its part of the mode
+    os.chmod(place, 0o666)  # noqa: S103 - the umask took its part of the mode

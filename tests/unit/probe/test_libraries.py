@@ -19,8 +19,8 @@ STUB_SOURCE = "int cuInit(unsigned flags) { return 34; }"
 # An ELF note: three words, the name and the content, each padded to four bytes.
 COMPAT_SOURCE = DRIVER_SOURCE + (
     '__asm__(".section .note.cuda.fwd_compatibility,\\"a\\",@note\\n.long 5,'
-    + f"{len(NOTE)}"
-    + ',1\\n.asciz \\"NVDA\\"\\n.balign 4\\n.ascii '
+    f"{len(NOTE)}"
+    ',1\\n.asciz \\"NVDA\\"\\n.balign 4\\n.ascii '
     '\\"' + NOTE.replace('"', '\\\\\\"') + '\\"\\n.balign 4\\n.previous");'
 )
 

@@ -28,7 +28,7 @@ _shtab_firstlight_status___format_choices=(text json)
 _shtab_firstlight_timeline___format_choices=(text json)
 _shtab_firstlight_rehearse___verb_choices=(doctor env facts run)
 _shtab_firstlight_rehearse___format_choices=(text json)
-_shtab_firstlight_completion_pos_0_choices=(bash tcsh zsh)
+_shtab_firstlight_completion_pos_0_choices=(bash zsh)
 _shtab_firstlight_pos_0_choices=(run doctor facts explain env status timeline rehearse completion)
 
 _shtab_firstlight_run__h_nargs=0

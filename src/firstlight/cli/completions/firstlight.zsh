@@ -33,7 +33,7 @@ _shtab_firstlight_defaults_added=0
 
 _shtab_firstlight_completion_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  ":whose completion script:(bash tcsh zsh)"
+  ":whose completion script:(bash zsh)"
 )
 
 # guard to ensure default positional specs are added only once per session
