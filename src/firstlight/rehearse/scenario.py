@@ -28,7 +28,7 @@ class Driver:
     version: str = DRIVER_VERSION
     uvm: bool = True  # the nvidia-uvm module is loaded
     uvm_major: int = 234
-    modify_device_files: bool = True  # whether user space may make nodes
+    modify_device_files: bool = False  # whether NVIDIA's libraries may make and remove nodes; the container toolkit says no
     open_control: str = ""
     open_uvm: str = ""
 

@@ -51,12 +51,16 @@ def play(loop: Loop, machine: Machine, argv: Sequence[str], environment: Mapping
         started = clock.now()
         process = loop.children.spawn(argv, machine.process_environment(environment), name="rehearsed", group=False)
 
-    for event in sorted(machine.scenario.events, key=lambda event: event.at):
-        _look_after(loop, process, started + event.at)
-        if process.ended:
-            break
-        machine.perform(event)
-    _look_after(loop, process, None)
+    try:
+        for event in sorted(machine.scenario.events, key=lambda event: event.at):
+            _look_after(loop, process, started + event.at)
+            if process.ended:
+                break
+            machine.perform(event)
+        _look_after(loop, process, None)
+    finally:
+        if not process.ended:  # an event that cannot happen, say: nothing may outlive its machine
+            loop.end(process, grace=5)
     status = process.status or 0
     return 128 - status if status < 0 else status
 

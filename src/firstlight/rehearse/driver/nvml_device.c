@@ -127,25 +127,30 @@ EXPORT nvmlReturn_t nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned
     return NVML_SUCCESS;
 }
 
+static nvmlGpuFabricState_t fabric_state(nvmlDevice_t device)
+{
+    return (nvmlGpuFabricState_t)gpu_number(device, "fabric-state", NVML_GPU_FABRIC_STATE_NOT_SUPPORTED);
+}
+
+static nvmlReturn_t fabric_status(nvmlDevice_t device) { return (nvmlReturn_t)gpu_number(device, "fabric-status", NVML_SUCCESS); }
+
 EXPORT nvmlReturn_t nvmlDeviceGetGpuFabricInfo(nvmlDevice_t device, nvmlGpuFabricInfo_t *fabric)
 {
     CHECK(device, fabric);
     memset(fabric, 0, sizeof *fabric);
-    fabric->state = (nvmlGpuFabricState_t)gpu_number(device, "fabric-state", NVML_GPU_FABRIC_STATE_NOT_SUPPORTED);
-    fabric->status = (nvmlReturn_t)gpu_number(device, "fabric-status", NVML_SUCCESS);
+    fabric->state = fabric_state(device);
+    fabric->status = fabric_status(device);
     return NVML_SUCCESS;
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetGpuFabricInfoV(nvmlDevice_t device, nvmlGpuFabricInfoV_t *fabric)
 {
-    nvmlGpuFabricInfo_t known;
     CHECK(device, fabric);
     if (fabric->version != nvmlGpuFabricInfo_v2 && fabric->version != nvmlGpuFabricInfo_v3)
         return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
-    nvmlDeviceGetGpuFabricInfo(device, &known);
     memset(fabric->clusterUuid, 0, sizeof fabric->clusterUuid);
-    fabric->state = known.state;
-    fabric->status = known.status;
+    fabric->state = fabric_state(device);
+    fabric->status = fabric_status(device);
     fabric->cliqueId = 0;
     fabric->healthMask = 0;
     if (fabric->version == nvmlGpuFabricInfo_v3) /* the caller of version 2 has no such field */

@@ -18,22 +18,23 @@ static struct {
     struct nvmlDevice_st devices[GPUS_MAX], instances[GPUS_MAX][MIG_MAX];
 } nvml;
 
-/* What NVML says of an errno of the control node. Up to driver 535 and from 580 on it says different things; the change
- * came somewhere between the two. */
+/* What NVML says of an errno of the control node. Drivers 535 and 580 agree on all but two; the change came somewhere
+ * between them. */
 static nvmlReturn_t refused(int number)
 {
+    struct stat found;
     char own[VERSION_MAX];
     library_version(own);
-    if (atoi(own) >= 580) {
-        struct stat found;
-        if (number == ENOENT && stat("/dev/nvidiactl", &found) < 0)
-            return NVML_ERROR_DRIVER_NOT_LOADED;
-        bool unknown = number == EPERM || number == ENXIO || number == EACCES || number == ENODEV;
-        return unknown ? NVML_ERROR_UNKNOWN : NVML_ERROR_OPERATING_SYSTEM;
+    bool old = atoi(own) < 580;
+    switch (number) {
+    case ENOENT: /* a node that is there, and whose open gives this all the same, is another matter */
+        return old || stat("/dev/nvidiactl", &found) < 0 ? NVML_ERROR_DRIVER_NOT_LOADED : NVML_ERROR_OPERATING_SYSTEM;
+    case ENXIO: return old ? NVML_ERROR_DRIVER_NOT_LOADED : NVML_ERROR_UNKNOWN;
+    case EACCES: return old ? NVML_ERROR_NO_PERMISSION : NVML_ERROR_UNKNOWN;
+    case EPERM:
+    case ENODEV: return NVML_ERROR_UNKNOWN;
+    default: return NVML_ERROR_OPERATING_SYSTEM;
     }
-    if (number == ENOENT || number == ENXIO)
-        return NVML_ERROR_DRIVER_NOT_LOADED;
-    return number == EACCES ? NVML_ERROR_NO_PERMISSION : NVML_ERROR_UNKNOWN;
 }
 
 /* A GPU counts when its node opens; one that fell off the bus still counts, and its handle tells. */
@@ -88,11 +89,9 @@ EXPORT nvmlReturn_t nvmlInit_v2(void) { return nvmlInitWithFlags(0); }
 
 EXPORT nvmlReturn_t nvmlShutdown(void)
 {
-    if (nvml.references == 0)
-        return NVML_ERROR_UNINITIALIZED;
-    if (--nvml.references == 0)
+    if (nvml.references > 0 && --nvml.references == 0)
         close(nvml.control);
-    return NVML_SUCCESS;
+    return NVML_SUCCESS; /* also without a start, as NVIDIA's says */
 }
 
 nvmlReturn_t give_text(char *to, unsigned int length, const char *text)

@@ -86,10 +86,9 @@ static bool has_node(const char *path, int major_number, int minor_number)
         return true;
     if (!may_make_nodes())
         return false;
-    int made = mknod(path, mode, device);
-    if (made < 0 && errno == EEXIST && unlink(path) == 0)
-        made = mknod(path, mode, device);
-    if (made == 0)
+    /* As NVIDIA's libraries do: what is wrong goes first, even where nothing can then be put in its place. */
+    unlink(path);
+    if (mknod(path, mode, device) == 0)
         chmod(path, 0666);
     return is_right(path, major_number, minor_number);
 }
