@@ -13,6 +13,9 @@ PYTHON := .venv/bin/python
 # The bytes of what we build depend on nothing but the sources: the clock is set to the start of 2020.
 export SOURCE_DATE_EPOCH := 1577836800
 
+# What `make bench` measures: what needs a GPU too, where there is one and we may ask it.
+BENCH = $(shell test -e /proc/driver/nvidia/version && test "$$(id -u)" = 0 && echo gpu || echo local)
+
 say = @printf 'firstlight: %s\n' '$(1)' >&2
 
 # An environment whose interpreter has gone is no environment.
@@ -50,12 +53,13 @@ docs: .venv/ready programs ## make the pages that are generated
 	@$(PYTHON) tools/generate.py
 
 .PHONY: bench
-bench: .venv/ready programs ## measure; the figures go to bench/results.json and from there into the docs
-	@$(PYTHON) bench/run.py
+bench: .venv/ready programs build ## measure, what needs a GPU too where there is one; the docs take their figures from it
+	@$(PYTHON) bench/run.py $(BENCH) --firstlight "python3 dist/firstlight.pyz"
 
 .PHONY: build
 build: .venv/ready ## build the wheel and the one file into dist/
-	@$(PYTHON) tools/build.py
+	@$(PYTHON) -m hatchling build -t wheel
+	@$(PYTHON) tools/build_onefile.py
 
 .PHONY: lock
 lock: .tools/uv/ready ## resolve the requirements anew (UPGRADE=1 takes the newest versions)

@@ -29,7 +29,6 @@ MAKE = re.compile(r"make (\w+)$")
 ANNOUNCED = {
     "firstlight doctor": {0, 1, 2},
     "firstlight rehearse gpu-not-granted -- echo never printed": {69},
-    "firstlight rehearse uvm-node-missing -- true": {69},
     "firstlight rehearse gpu-busy --attempts 2 --delay 100ms -- true": {75},
 }
 
