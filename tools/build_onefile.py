@@ -3,7 +3,8 @@
 The archive holds, in this order of search (see onefile_main.py, and docs/decisions/0007-one-file-layout.md for the why):
 
     __main__.py                      blocks signals, chooses the byte code, starts
-    cpython-311/firstlight/….pyc     byte code, one such folder for each interpreter at hand
+    cpython-311/modules              byte code of the core in one piece, for each interpreter at hand
+    cpython-311/firstlight/….pyc     byte code of what children run, one such folder for each interpreter at hand
     firstlight/….py  pynvml.py …     the sources: for any other interpreter, and for whoever wants to read them
 
 Two builds with the same interpreters are the same bytes.
@@ -15,6 +16,7 @@ import argparse
 import importlib.metadata
 import io
 import json
+import marshal
 import subprocess
 import sys
 import tempfile
@@ -36,9 +38,11 @@ BUNDLED = {"nvidia-ml-py": ("pynvml.py",), "tomli": ("tomli/",)}
 # another version is passed over only where a source follows.
 SHARED_WITH_STRANGERS = ("firstlight/__init__.py", "firstlight/programs/")
 
-# What no start of a container needs is left out of the byte code: an archive is read faster the fewer names it has, and each
-# start reads all of its names.
+# What no start of a container needs is left out of the byte code: it would be read at each.
 SOURCES_ALONE = ("firstlight/rehearse/", "firstlight/py.typed")
+
+_HEADER = 16  # bytes before the code in a .pyc: magic number, flags, hash or time and size
+_PLAIN = 2  # the newest form of marshal without references, whose bytes depend on nothing but the values
 
 # Compiles inside the interpreter that the byte code is for. Unchecked: the source is never looked at, however it is dated.
 _COMPILE = """
@@ -87,9 +91,9 @@ def _sources() -> dict[str, bytes]:
 
 
 def _for_interpreter(contents: dict[str, bytes], interpreter: str) -> dict[str, bytes]:
-    """The contents as this interpreter is to find them: sources as byte code, data as it is."""
+    """The contents as this interpreter is to find them: the core in one piece, the rest as files of byte code, data as it is."""
     contents = {name: data for name, data in contents.items() if not name.startswith(SOURCES_ALONE)}
-    result = {name: data for name, data in contents.items() if not name.endswith(".py") or name.startswith(SHARED_WITH_STRANGERS)}
+    result = {name: data for name, data in contents.items() if name.startswith(SHARED_WITH_STRANGERS)}
     with tempfile.TemporaryDirectory() as folder:
         orders = []
         for name, data in sorted(contents.items()):
@@ -108,8 +112,21 @@ def _for_interpreter(contents: dict[str, bytes], interpreter: str) -> dict[str, 
             cwd=folder,
         )
         compiled = Path(folder, "compiled")
-        result.update({str(path.relative_to(compiled)): path.read_bytes() for path in compiled.rglob("*.pyc")})
+        byte_code = {str(path.relative_to(compiled)): path.read_bytes() for path in sorted(compiled.rglob("*.pyc"))}
+    core = {name: data for name, data in byte_code.items() if name.startswith("firstlight/")}
+    result.update({name: data for name, data in byte_code.items() if name not in core or name.startswith(SHARED_WITH_STRANGERS)})
+    result["modules"] = _one_piece({name: data for name, data in core.items() if not name.startswith("firstlight/programs/")})
     return result
+
+
+def _one_piece(byte_code: dict[str, bytes]) -> bytes:
+    """Byte code by module name, as `onefile_main.Modules` takes it: whether it is a package, and the code without the file's header."""
+    pieces = {}
+    for name, data in byte_code.items():
+        path = name.removesuffix(".pyc").split("/")
+        is_package = path[-1] == "__init__"
+        pieces[".".join(path[:-1] if is_package else path)] = (is_package, data[_HEADER:])
+    return marshal.dumps(pieces, _PLAIN)
 
 
 def _licences() -> dict[str, bytes]:

@@ -4,21 +4,59 @@ import _signal  # the C part of `signal`: the rest of that module would cost mil
 
 INHERITED_MASK = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
 
+import marshal
 import sys
+from _frozen_importlib import ModuleSpec  # `importlib.machinery` has it too, and is an import more
 
-# Byte code lies in a folder of its own for each interpreter that it was made by; where there is none for this one, the
-# sources at the archive's root serve. The path is made absolute because children are given it too.
+
+class Modules:
+    """Finds firstlight's modules in one piece of byte code that was read at once.
+
+    zipimport opens the archive twice for each module and asks for each folder on the way to it: on a network volume every
+    one of these is a round trip, some sixty before the first child.
+    """
+
+    def __init__(self, pieces):
+        self.pieces = pieces  # by module name: whether it is a package, its byte code
+
+    def __repr__(self):
+        return f"<byte code for {sys.implementation.cache_tag}>"
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in self.pieces:
+            return None
+        is_package = self.pieces[name][0]
+        place = f"{archive}/{name.replace('.', '/')}"
+        spec = ModuleSpec(name, self, origin=f"{place}/__init__.py" if is_package else f"{place}.py", is_package=is_package)
+        spec.has_location = True
+        if is_package:
+            spec.submodule_search_locations.append(place)  # what is not among the pieces is there as source
+        return spec
+
+    def create_module(self, spec):
+        return None  # an ordinary one
+
+    def exec_module(self, module):
+        exec(marshal.loads(self.pieces[module.__name__][1]), module.__dict__)
+
+    def get_resource_reader(self, name):
+        import zipimport
+
+        return zipimport.zipimporter(f"{archive}/{name.rpartition('.')[0].replace('.', '/')}").get_resource_reader(name)
+
+
+# The path is made absolute because children are given it too. For them there is a folder of byte code for each interpreter
+# that it was made by; where there is none for this one, the sources at the archive's root serve.
 archive = sys.path[0]
 if not archive.startswith("/"):
     import os
 
     archive = os.path.abspath(archive)
 sys.path[0:1] = [f"{archive}/{sys.implementation.cache_tag}", archive]
-
-import firstlight
-
-# What the start of a container never needs (rehearsals) is there as sources alone.
-firstlight.__path__.append(f"{archive}/firstlight")
+try:
+    sys.meta_path.insert(0, Modules(marshal.loads(__loader__.get_data(f"{sys.implementation.cache_tag}/modules"))))
+except OSError:
+    pass  # no byte code for this interpreter
 
 from firstlight.cli import main
 
