@@ -26,7 +26,7 @@ from pathlib import Path
 import interpreters
 
 ROOT = Path(__file__).resolve().parent.parent
-SHEBANG = b"#!/usr/bin/env python3\n"
+SHEBANG = b"#!/usr/bin/env -S python3 -IS\n"
 # The clock of every entry. Zip cannot tell an earlier time than 1980; this is what the wheel has too.
 TIMESTAMP = (2020, 1, 1, 0, 0, 0)
 

@@ -1,9 +1,9 @@
 """Where a Python process becomes firstlight."""
 
-import signal
+import _signal  # the C part of `signal`: the rest of that module costs milliseconds in which a signal is lost
 
 # First of all: until every signal is blocked, PID 1 loses those that arrive. The mask before is what children get back.
-INHERITED_MASK = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+INHERITED_MASK = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
 
 import sys  # noqa: E402 - the signals come first
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from firstlight.boot import prescribe
 from firstlight.boot.prescribe import GiveUp, Policy, Proceed, Progress, Treat, Wait
+from firstlight.errors import ExitCode
 from firstlight.faults import diagnose
 from firstlight.faults.fault import Diagnosis, Persistence, Remedy
 from firstlight.journal.event import Stage
@@ -132,13 +133,22 @@ def _progress(boot: Boot) -> Progress:
     return Progress(attempts=boot.attempts, elapsed=boot.elapsed, tried=frozenset(boot.tried))
 
 
-def _ready(boot: Boot, facts: Facts, diagnosis: Diagnosis, step: Proceed, prover: Process) -> Ready:
+def _ready(boot: Boot, facts: Facts, diagnosis: Diagnosis, step: Proceed, prover: Process) -> Ready | Abandoned:
+    """Show the app the proven GPUs alone where some are bad. Those that were proven one by one must also work together."""
     if step.only_proven and not isinstance(facts.cuda, Unknown):
         proven = [gpu.uuid for gpu in facts.cuda.gpus if gpu.proven is True and isinstance(gpu.uuid, str)]
-        if len(proven) == diagnosis.usable:
-            boot.environment["CUDA_VISIBLE_DEVICES"] = ",".join(proven)
-            boot.tell(f"showing the app the {len(proven)} GPUs that work, and not the others")
-    return Ready(facts=facts, diagnosis=diagnosis, holder=prover)
+        boot.environment["CUDA_VISIBLE_DEVICES"] = ",".join(proven)
+        boot.tell(f"showing the app the {len(proven)} GPUs that work, and not the others")
+    if diagnosis.together:
+        return Ready(facts=facts, diagnosis=diagnosis, holder=prover)
+    boot.loop.end(prover)
+    prover = children.prover(boot.loop, boot.environment, hold=boot.hold)
+    joint = diagnose.diagnose(collect.with_prover(boot.loop, boot.environment, prover, boot.probe_timeout, boot.tell))
+    if joint.usable == diagnosis.usable:
+        return Ready(facts=facts, diagnosis=diagnosis, holder=prover)
+    code = ExitCode.OTHER_HOST
+    why = "GPUs that work alone do not work together"
+    return Abandoned(facts=facts, diagnosis=diagnosis, step=GiveUp(diagnosis.root_cause, code, why))
 
 
 def _tell_cause(boot: Boot, diagnosis: Diagnosis, step: prescribe.Step) -> None:

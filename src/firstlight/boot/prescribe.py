@@ -31,7 +31,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Proceed:
-    """Start the app. `only_proven`: some GPU is bad, so show the app the proven ones alone."""
+    """Start the app. `only_proven`: some GPU is bad or missing, so show the app the proven ones alone."""
 
     only_proven: bool
 
@@ -67,7 +67,7 @@ Step = Proceed | Treat | Wait | GiveUp
 def prescribe(diagnosis: Diagnosis, progress: Progress, policy: Policy) -> Step:
     """The next step."""
     if enough(diagnosis, policy.gpus):
-        return Proceed(only_proven=not isinstance(diagnosis.expected, Unknown) and diagnosis.usable < diagnosis.expected)
+        return Proceed(only_proven=not diagnosis.together or _short_of_grant(diagnosis))
     remedy = _untried(diagnosis, progress, policy)
     if remedy is not None:
         return remedy
@@ -94,7 +94,7 @@ def enough(diagnosis: Diagnosis, gpus: str) -> bool:
     if gpus == "any":
         return diagnosis.usable >= 1
     if gpus == "all":
-        return diagnosis.usable >= (1 if isinstance(diagnosis.expected, Unknown) else max(diagnosis.expected, 1))
+        return diagnosis.together and diagnosis.usable >= (1 if isinstance(diagnosis.expected, Unknown) else max(diagnosis.expected, 1))
     return diagnosis.usable >= int(gpus)
 
 

@@ -31,6 +31,7 @@ def diagnose(facts: Facts) -> Diagnosis:
         usable=granted.usable(facts),
         expected=granted.expected(facts),
         promised=granted.promised(facts),
+        together=granted.together(facts),
         undecided=() if proven else tuple((name, reason) for name, reason in undecided if name not in explained),
     )
 

@@ -102,6 +102,7 @@ class Diagnosis:
     """All findings, in the order of the catalogue: causes before what they cause.
 
     `usable` is the number of GPUs whose kernel was proven; `expected` how many were granted, Unknown when nothing tells.
+    `together` is False where they were proven only one by one, because CUDA fails in a process that sees all of them.
     `undecided` lists faults whose evidence the facts could not settle, with the reason.
     """
 
@@ -109,6 +110,7 @@ class Diagnosis:
     usable: int
     expected: int | Unknown
     promised: bool  # somebody said that this container has a GPU
+    together: bool = True
     undecided: tuple[tuple[str, Unknown], ...] = ()
 
     @property

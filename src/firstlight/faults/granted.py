@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from firstlight.faults import reading, visible_devices
 from firstlight.probe.facts import Cuda, Facts, Unknown
 
@@ -91,9 +93,9 @@ def _present(facts: Facts) -> int | Unknown:
     if any(reading.known(gpu.mig) is True for gpu in reading.nvml_gpus(facts)):
         return 1  # a process is shown one MIG device
     nodes = reading.right_gpu_nodes(facts)
-    # A container may see all the host's nodes and be allowed its own GPUs only.
-    opened = [item for item in nodes if reading.known(item.opened) == 0]
-    listed = len(opened) or len(nodes) or len(reading.known(facts.driver.gpus) or ())
+    # A container may see all the host's nodes and be allowed its own GPUs only. One that is lost is still a granted one.
+    allowed = [item for item in nodes if reading.known(item.opened) not in (errno.EPERM, errno.EACCES)]
+    listed = len(allowed) or len(nodes) or len(reading.known(facts.driver.gpus) or ())
     return listed or Unknown("nothing tells how many GPUs this container was given")
 
 
@@ -101,6 +103,11 @@ def usable(facts: Facts) -> int:
     """How many GPUs computed the proof's kernel rightly."""
     cuda = facts.cuda
     return sum(1 for gpu in cuda.gpus if reading.known(gpu.proven) is True) if isinstance(cuda, Cuda) else 0
+
+
+def together(facts: Facts) -> bool:
+    """False where GPUs were proven although cuInit failed: each in a process that saw it alone."""
+    return not (isinstance(facts.cuda, Cuda) and reading.known(facts.cuda.init) not in (0, None) and usable(facts))
 
 
 def proof_is_whole(facts: Facts) -> bool:

@@ -44,8 +44,8 @@ def _right_library(facts: Facts) -> Library | None:
     if exact:
         # A file under its soname needs no links.
         return next((item for item in exact if os.path.basename(item.path) == libraries.LIBCUDA), exact[0])
-    major = int(kernel.partition(".")[0])
-    fitting = [item for item in candidates if item.compat is not None and major in item.compat.drivers]
+    major = kernel.partition(".")[0]
+    fitting = [item for item in candidates if item.kind is LibraryKind.COMPAT and item.compat and major in map(str, item.compat.drivers)]
     unversioned = [item for item in real if isinstance(item.version, Unknown)]
     return next(iter(fitting or unversioned), None)
 

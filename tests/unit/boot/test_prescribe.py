@@ -33,8 +33,8 @@ def finding(
     return Finding(fault, Evidence(f"{name} is seen", stops=stops))
 
 
-def diagnosis(*findings: Finding, usable: int = 0, expected: int | Unknown = 1, promised: bool = True) -> Diagnosis:
-    return Diagnosis(findings=findings, usable=usable, expected=expected, promised=promised)
+def diagnosis(*findings: Finding, usable: int = 0, expected: int | Unknown = 1, promised: bool = True, together: bool = True) -> Diagnosis:
+    return Diagnosis(findings=findings, usable=usable, expected=expected, promised=promised, together=together)
 
 
 def policy(gpus: str = "all") -> Policy:
@@ -66,6 +66,13 @@ CASES = {
     "a fault that stops nothing": (diagnosis(BESIDES, usable=1), progress(), "all", Proceed(only_proven=False)),
     "any is content with one of two": (diagnosis(PERMANENT, usable=1, expected=2), progress(), "any", Proceed(only_proven=True)),
     "all is not": (diagnosis(PERMANENT, usable=1, expected=2), progress(), "all", GiveUp),
+    "all work alone, but not together": (diagnosis(PERMANENT, usable=2, expected=2, together=False), progress(), "all", GiveUp),
+    "any is content with those that work alone": (
+        diagnosis(PERMANENT, usable=2, expected=2, together=False),
+        progress(),
+        "any",
+        Proceed(only_proven=True),
+    ),
     "a number is reached": (diagnosis(PERMANENT, usable=2, expected=4), progress(), "2", Proceed(only_proven=True)),
     "more is asked for than was granted": (diagnosis(usable=1, expected=1), progress(), "2", GiveUp),
     "none needs no GPU": (diagnosis(PERMANENT), progress(), "none", Proceed(only_proven=True)),
