@@ -1,7 +1,7 @@
 """What firstlight costs and gains, side by side in one run; the README beside this says what each figure means.
 
-    python3 bench/run.py local --firstlight "python3 firstlight.pyz"      any Linux machine
-    python3 bench/run.py gpu   --firstlight "python3 firstlight.pyz"      root and one NVIDIA GPU
+    python3 bench/run.py local --firstlight "python3 -IS firstlight.pyz"      any Linux machine
+    python3 bench/run.py gpu   --firstlight "python3 -IS firstlight.pyz"      root and one NVIDIA GPU
 
 Only the standard library. Results go to bench/results/WORD.json and WORD.md after every figure, so that a run that is
 stopped leaves what it had. A figure that cannot be taken is listed with the reason; no figure ever fails.
@@ -64,7 +64,7 @@ def start_up(bench: Bench) -> list[Figure]:
     stamps = bench.scratch / "stamps"
     ours = [*bench.firstlight, "run", "--state-dir", str(bench.scratch / "state-startup"), "--", "true"]
     spawn = "import os; os.waitpid(os.posix_spawn('/bin/true', ['true'], os.environ), 0)"
-    interpreter = bench.firstlight[:1] if bench.firstlight[-1].endswith(".pyz") else [sys.executable]
+    interpreter = bench.firstlight[:-1] if bench.firstlight[-1].endswith(".pyz") else [sys.executable]
     startup.to_first_child(ours, stamps, preload)  # warms the page cache
     names = (
         "own start-up, exec to the first child, warm",
@@ -152,7 +152,7 @@ def take(name: str, group: Callable[[], list[Figure]]) -> list[Figure]:
 def built() -> str:
     """The one file where `make build` left it, else the package of this interpreter."""
     one_file = HERE.parent / "dist" / "firstlight.pyz"
-    return shlex.join([sys.executable, str(one_file)] if one_file.exists() else [sys.executable, "-m", "firstlight"])
+    return shlex.join([sys.executable, "-IS", str(one_file)] if one_file.exists() else [sys.executable, "-m", "firstlight"])
 
 
 def describe() -> dict[str, str]:
@@ -177,7 +177,7 @@ def main() -> int:
     """Measure what the word asks for."""
     parser = argparse.ArgumentParser(description="Measure firstlight.")
     parser.add_argument("word", nargs="?", choices=("local", "gpu"), default="local")
-    parser.add_argument("--firstlight", default=built(), help='the command, such as "python3 firstlight.pyz" (default: "%(default)s")')
+    parser.add_argument("--firstlight", default=built(), help='the command, such as "python3 -IS firstlight.pyz" (default: "%(default)s")')
     parser.add_argument("--rounds", type=int, default=10, help="samples of each figure (default 10)")
     parser.add_argument("--out", type=Path, default=HERE / "results")
     parser.add_argument("--only", metavar="TEXT", help="only the groups of figures whose name contains TEXT")

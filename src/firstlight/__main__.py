@@ -1,6 +1,7 @@
 """Where a Python process becomes firstlight."""
 
-import _signal  # the C part of `signal`: the rest of that module costs milliseconds in which a signal is lost
+# The C part of `signal`: the rest of that module costs milliseconds in which a signal is lost.
+import _signal  # type: ignore[import-not-found]
 
 # First of all: until every signal is blocked, PID 1 loses those that arrive. The mask before is what children get back.
 INHERITED_MASK = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())

@@ -250,10 +250,10 @@ def _library_cases() -> tuple[Case, ...]:
         ),
         Case(
             name="compat-first",
-            story="a compat libcuda is first on LD_LIBRARY_PATH: whether it fits is the driver's to say",
+            story="a compat libcuda that is older than the driver's own is first on LD_LIBRARY_PATH",
             make=library_first("compat"),
-            may_name=("compat-library-active",),
-            may_apply=("fix-library-path",),
+            cause="compat-library-active",
+            remedy="fix-library-path",
         ),
     )
 

@@ -1,6 +1,6 @@
 """Real faults on a real GPU, one command:
 
-    python3 tests/gpu/suite.py --firstlight "python3 firstlight.pyz" --out DIR
+    python3 tests/gpu/suite.py --firstlight "python3 -IS firstlight.pyz" --out DIR
 
 Needs root and one NVIDIA GPU; nothing but the standard library. Every case runs on a private machine (see enter.py), and
 nothing of the real one changes. DIR gets four files, rewritten after every case, so that a suite that is stopped leaves
@@ -245,7 +245,7 @@ def _replace(place: Path, text: str) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Run firstlight against real faults on a real GPU.")
-    parser.add_argument("--firstlight", required=True, help='the command, such as "python3 firstlight.pyz"')
+    parser.add_argument("--firstlight", required=True, help='the command, such as "python3 -IS firstlight.pyz"')
     parser.add_argument("--out", required=True, type=Path, help="where the four files go")
     parser.add_argument("--only", action="append", metavar="PATTERN", help="cases whose name matches; may be repeated")
     parser.add_argument("--jobs", type=int, default=6, help="cases at a time, where they may share the machine (default 6)")
