@@ -54,7 +54,7 @@ docs: .venv/ready programs ## make the pages that are generated
 
 .PHONY: bench
 bench: .venv/ready programs build ## measure, what needs a GPU too where there is one; the docs take their figures from it
-	@$(PYTHON) bench/run.py $(BENCH) --firstlight "python3 dist/firstlight.pyz"
+	@$(PYTHON) bench/run.py $(BENCH) --firstlight "python3 -I -S dist/firstlight.pyz"
 
 .PHONY: build
 build: .venv/ready ## build the wheel and the one file into dist/

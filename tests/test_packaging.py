@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import marshal
 import os
 import re
 import shutil
@@ -64,6 +65,48 @@ def test_the_one_file_uses_byte_code_of_the_interpreter_that_runs_it(onefile: Pa
     # In the folder for children there is no source to compile instead, except of what a stranger's interpreter runs.
     names = [name for name in zipfile.ZipFile(onefile).namelist() if name.startswith(tag) and name.endswith(".py")]
     assert all(f"{name}c" in zipfile.ZipFile(onefile).namelist() for name in names)
+
+
+@pytest.mark.parametrize("tag", INTERPRETERS)
+def test_children_of_the_one_file_use_byte_code(onefile: Path, tag: str) -> None:
+    script = f"import sys; sys.path[:0] = [{str(onefile / tag)!r}, {str(onefile)!r}]; import firstlight.programs.prove_gpu, pynvml"
+
+    result = run(INTERPRETERS[tag], "-I", "-S", "-v", "-c", script)
+
+    places = dict(re.findall(r"^import '(firstlight[.\w]*|pynvml)' # <zipimporter object \"(.*)\">$", result.stderr, re.MULTILINE))
+    assert set(places) == {"firstlight", "firstlight.programs", "firstlight.programs.prove_gpu", "pynvml"}
+    assert all(f"/{tag}/" in place for place in places.values()), places
+
+
+def test_the_one_file_is_opened_a_few_times_however_many_modules_it_has(onefile: Path, tmp_path: Path) -> None:
+    """Each open is a round trip on a network volume."""
+    if not shutil.which("strace"):
+        pytest.skip("strace is needed to see what is opened")
+    trace = tmp_path / "trace"
+    start = ("run", "--gpus", "none", "--state-dir", tmp_path, "--", "true")
+
+    result = run("strace", "-o", trace, "-e", "trace=open,openat", sys.executable, "-I", "-S", onefile, *start)
+
+    if not trace.exists() or "exited with 0" not in trace.read_text():
+        pytest.skip(f"strace cannot work here: {result.stderr}")
+    assert 1 <= len(re.findall(r"open.*firstlight\.pyz", trace.read_text())) <= 6
+
+
+def test_byte_code_of_a_preview_with_the_same_name_is_left_alone(onefile: Path, tmp_path: Path) -> None:
+    """As if this interpreter had another magic number than the one that the byte code was made by."""
+    target = tmp_path / "firstlight.pyz"
+    with zipfile.ZipFile(onefile) as archive, zipfile.ZipFile(target, "w") as other:
+        for name in archive.namelist():
+            data = archive.read(name)
+            if name == f"{sys.implementation.cache_tag}/modules":
+                magic, pieces = marshal.loads(data)
+                data = marshal.dumps((bytes(len(magic)), pieces), 2)
+            other.writestr(name, data)
+
+    result = run(sys.executable, "-I", "-S", "-v", target, "--version")
+
+    assert result.returncode == 0
+    assert re.search(r"^import 'firstlight.cli.main' # <zipimporter", result.stderr, re.MULTILINE)
 
 
 def test_the_one_file_runs_from_its_sources_on_an_interpreter_without_byte_code(tmp_path: Path) -> None:

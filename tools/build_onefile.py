@@ -42,6 +42,7 @@ SHARED_WITH_STRANGERS = ("firstlight/__init__.py", "firstlight/programs/")
 SOURCES_ALONE = ("firstlight/rehearse/", "firstlight/py.typed")
 
 _HEADER = 16  # bytes before the code in a .pyc: magic number, flags, hash or time and size
+_MAGIC = 4  # bytes of the magic number
 _PLAIN = 2  # the newest form of marshal without references, whose bytes depend on nothing but the values
 
 # Compiles inside the interpreter that the byte code is for. Unchecked: the source is never looked at, however it is dated.
@@ -120,13 +121,14 @@ def _for_interpreter(contents: dict[str, bytes], interpreter: str) -> dict[str, 
 
 
 def _one_piece(byte_code: dict[str, bytes]) -> bytes:
-    """Byte code by module name, as `onefile_main.Modules` takes it: whether it is a package, and the code without the file's header."""
+    """The interpreter's magic number, and byte code by module name: whether it is a package, and the code without its file's header."""
+    magic = next(iter(byte_code.values()))[:_MAGIC]
     pieces = {}
     for name, data in byte_code.items():
         path = name.removesuffix(".pyc").split("/")
         is_package = path[-1] == "__init__"
         pieces[".".join(path[:-1] if is_package else path)] = (is_package, data[_HEADER:])
-    return marshal.dumps(pieces, _PLAIN)
+    return marshal.dumps((magic, pieces), _PLAIN)
 
 
 def _licences() -> dict[str, bytes]:

@@ -6,7 +6,8 @@ INHERITED_MASK = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signal
 
 import marshal
 import sys
-from _frozen_importlib import ModuleSpec  # `importlib.machinery` has it too, and is an import more
+from _frozen_importlib import ModuleSpec  # `importlib.machinery` and `importlib.util` have them too, and are imports more
+from _frozen_importlib_external import MAGIC_NUMBER
 
 
 class Modules:
@@ -45,18 +46,20 @@ class Modules:
         return zipimport.zipimporter(f"{archive}/{name.rpartition('.')[0].replace('.', '/')}").get_resource_reader(name)
 
 
-# The path is made absolute because children are given it too. For them there is a folder of byte code for each interpreter
-# that it was made by; where there is none for this one, the sources at the archive's root serve.
+# The path is made absolute because children are given it too.
 archive = sys.path[0]
 if not archive.startswith("/"):
     import os
 
     archive = os.path.abspath(archive)
-sys.path[0:1] = [f"{archive}/{sys.implementation.cache_tag}", archive]
+    sys.path[0] = archive
 try:
-    sys.meta_path.insert(0, Modules(marshal.loads(__loader__.get_data(f"{sys.implementation.cache_tag}/modules"))))
+    magic, pieces = marshal.loads(__loader__.get_data(f"{sys.implementation.cache_tag}/modules"))
 except OSError:
-    pass  # no byte code for this interpreter
+    magic = None  # no byte code for this interpreter: the sources at the archive's root serve
+if magic == MAGIC_NUMBER:  # a preview of a Python has its name and not its byte code
+    sys.meta_path.insert(0, Modules(pieces))
+    sys.path.insert(0, f"{archive}/{sys.implementation.cache_tag}")  # byte code for children
 
 from firstlight.cli import main
 
