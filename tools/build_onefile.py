@@ -3,7 +3,8 @@
 The archive holds, in this order of search (see onefile_main.py, and docs/decisions/0007-one-file-layout.md for the why):
 
     __main__.py                      blocks signals, chooses the byte code, starts
-    cpython-311/modules              byte code of the core in one piece, for each interpreter at hand
+    cpython-311/start                byte code of what comes before the first probe, in one piece, for each interpreter at hand
+    cpython-311/modules              byte code of the rest of the core, in one piece
     cpython-311/firstlight/….pyc     byte code of what children run, one such folder for each interpreter at hand
     firstlight/….py  pynvml.py …     the sources: for any other interpreter, and for whoever wants to read them
 
@@ -40,6 +41,23 @@ SHARED_WITH_STRANGERS = ("firstlight/__init__.py", "firstlight/programs/")
 
 # What no start of a container needs is left out of the byte code: it would be read at each.
 SOURCES_ALONE = ("firstlight/rehearse/", "firstlight/py.typed")
+
+# What `run` imports before the first probe starts.
+START = (
+    "firstlight/__init__.pyc",
+    "firstlight/entrypoint.pyc",
+    "firstlight/errors.pyc",
+    "firstlight/settings.pyc",
+    "firstlight/cli/__init__.pyc",
+    "firstlight/cli/main.pyc",
+    "firstlight/cli/run.pyc",
+    "firstlight/probe/__init__.pyc",
+    "firstlight/probe/children.pyc",
+    "firstlight/probe/fingerprint.pyc",
+    "firstlight/supervise/__init__.pyc",
+    "firstlight/supervise/command.pyc",
+    "firstlight/system/",
+)
 
 _HEADER = 16  # bytes before the code in a .pyc: magic number, flags, hash or time and size
 _MAGIC = 4  # bytes of the magic number
@@ -116,7 +134,9 @@ def _for_interpreter(contents: dict[str, bytes], interpreter: str) -> dict[str, 
         byte_code = {str(path.relative_to(compiled)): path.read_bytes() for path in sorted(compiled.rglob("*.pyc"))}
     core = {name: data for name, data in byte_code.items() if name.startswith("firstlight/")}
     result.update({name: data for name, data in byte_code.items() if name not in core or name.startswith(SHARED_WITH_STRANGERS)})
-    result["modules"] = _one_piece({name: data for name, data in core.items() if not name.startswith("firstlight/programs/")})
+    ours = {name: data for name, data in core.items() if not name.startswith("firstlight/programs/")}
+    result["start"] = _one_piece({name: data for name, data in ours.items() if name.startswith(START)})
+    result["modules"] = _one_piece({name: data for name, data in ours.items() if not name.startswith(START)})
     return result
 
 

@@ -11,7 +11,7 @@ from _frozen_importlib_external import MAGIC_NUMBER
 
 
 class Modules:
-    """Finds firstlight's modules in one piece of byte code that was read at once.
+    """Finds firstlight's modules in two pieces of byte code: what comes before the first probe, and the rest when it is wanted.
 
     zipimport opens the archive twice for each module and asks for each folder on the way to it: on a network volume every
     one of these is a round trip, some sixty before the first child.
@@ -19,11 +19,15 @@ class Modules:
 
     def __init__(self, pieces):
         self.pieces = pieces  # by module name: whether it is a package, its byte code
+        self.complete = False
 
     def __repr__(self):
         return f"<byte code for {sys.implementation.cache_tag}>"
 
     def find_spec(self, name, path=None, target=None):
+        if name not in self.pieces and not self.complete and name.startswith("firstlight."):
+            self.complete = True
+            self.pieces.update(read("modules")[1])
         if name not in self.pieces:
             return None
         is_package = self.pieces[name][0]
@@ -38,7 +42,8 @@ class Modules:
         return None  # an ordinary one
 
     def exec_module(self, module):
-        exec(marshal.loads(self.pieces[module.__name__][1]), module.__dict__)
+        # Nobody asks twice, and PID 1 would keep the byte code in memory for good.
+        exec(marshal.loads(self.pieces.pop(module.__name__)[1]), module.__dict__)
 
     def get_resource_reader(self, name):
         import zipimport
@@ -53,8 +58,14 @@ if not archive.startswith("/"):
 
     archive = os.path.abspath(archive)
     sys.path[0] = archive
+
+
+def read(piece):
+    return marshal.loads(__loader__.get_data(f"{sys.implementation.cache_tag}/{piece}"))
+
+
 try:
-    magic, pieces = marshal.loads(__loader__.get_data(f"{sys.implementation.cache_tag}/modules"))
+    magic, pieces = read("start")
 except OSError:
     magic = None  # no byte code for this interpreter: the sources at the archive's root serve
 if magic == MAGIC_NUMBER:  # a preview of a Python has its name and not its byte code

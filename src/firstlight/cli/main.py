@@ -99,9 +99,19 @@ def build(verb: str, module: Verb) -> Parser:
         description=(module.__doc__ or "").strip().partition("\n")[0],
         usage=f"firstlight {verb} [options] -- COMMAND [ARGUMENT ...]" if takes_command else None,
         allow_abbrev=False,
+        formatter_class=_formatter,
     )
     module.configure(parser)
     return parser
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """argparse's own, told how wide the terminal is: to find that out it would import shutil, before the first probe."""
+    try:
+        width = int(os.environ.get("COLUMNS", "")) or os.get_terminal_size().columns
+    except (ValueError, OSError):
+        width = 80
+    return argparse.HelpFormatter(prog, width=max(width - 2, 20))
 
 
 def overview() -> Parser:
