@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, NamedTuple
 
 from firstlight.errors import ExitCode, Stopped
 from firstlight.probe import children, fingerprint
@@ -17,6 +16,7 @@ from firstlight.supervise import command as app_command
 from firstlight.system import clock
 from firstlight.system.loop import Loop
 
+TYPE_CHECKING = False  # `typing` has the same name, and costs two milliseconds before the first probe
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -27,16 +27,33 @@ if TYPE_CHECKING:
     from firstlight.system.process import Process
 
 
-class Parts(NamedTuple):
-    """What a boot is made of. `environment` is the app's: remedies change it on the way."""
+class Parts:
+    """What a boot is made of.
 
-    settings: Settings
-    environment: dict[str, str]
-    loop: Loop
-    journal: Journal
-    tell: Callable[[str], None]
-    started: float
-    seen: tuple[object, ...]  # the fingerprint of the devices from before the first probe
+    Attributes:
+        environment: the app's; remedies change it on the way.
+        started: when the boot began, in monotonic seconds.
+        seen: the fingerprint of the devices from before the first probe.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        environment: dict[str, str],
+        loop: Loop,
+        journal: Journal,
+        tell: Callable[[str], None],
+        started: float,
+        seen: tuple[object, ...],
+    ) -> None:
+        self.settings = settings
+        self.environment = environment
+        self.loop = loop
+        self.journal = journal
+        self.tell = tell
+        self.started = started
+        self.seen = seen
 
 
 def run(settings: Settings, command: Sequence[str], variables: Mapping[str, str], inherited_mask: Iterable[int]) -> int:
@@ -60,8 +77,9 @@ def run(settings: Settings, command: Sequence[str], variables: Mapping[str, str]
 
     directory = None if settings.dry_run else settings.state_dir or boot_journal.default_directory(variables)
     journal = boot_journal.Journal(loop, directory, environment, started=started)
-    parts = Parts(settings, environment, loop, journal, _teller(quiet=settings.quiet), started, seen)
-    journal.write("boot", Stage.START, command=list(command), pid=os.getpid(), settings=settings._asdict())
+    tell = _teller(quiet=settings.quiet)
+    parts = Parts(settings=settings, environment=environment, loop=loop, journal=journal, tell=tell, started=started, seen=seen)
+    journal.write("boot", Stage.START, command=list(command), pid=os.getpid(), settings=vars(settings))
     code = int(ExitCode.INTERNAL)
     try:
         code = _boot(parts, command, prover)
@@ -84,16 +102,16 @@ def cured_environment(variables: Mapping[str, str], inherited_mask: Iterable[int
 
     loop = Loop(inherited_mask)
     environment = _app_environment(variables)
-    settings = run_settings.load({}, {})._replace(attempts=1, deadline=0.0, holder=0.0)
+    settings = run_settings.load({}, {}).changed(attempts=1, deadline=0.0, holder=0.0)
     started = clock.now()
     parts = Parts(
-        settings,
-        environment,
-        loop,
-        boot_journal.Journal(loop, None, environment, started=started),
-        _teller(quiet=quiet),
-        started,
-        fingerprint.take(),
+        settings=settings,
+        environment=environment,
+        loop=loop,
+        journal=boot_journal.Journal(loop, None, environment, started=started),
+        tell=_teller(quiet=quiet),
+        started=started,
+        seen=fingerprint.take(),
     )
     try:
         outcome = conduct.conduct(

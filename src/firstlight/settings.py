@@ -7,10 +7,10 @@ its imports few.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
 
 from firstlight import errors
 
+TYPE_CHECKING = False  # `typing` has the same name, and costs two milliseconds before the first probe
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -19,7 +19,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|)")
 _LONGEST = 7 * 24 * 3600.0
 
 
-class Settings(NamedTuple):
+class Settings:
     """What `run` was told. Durations are seconds."""
 
     gpus: str  # "all", "any", "none" or a number
@@ -36,15 +36,26 @@ class Settings(NamedTuple):
     quiet: bool
     dry_run: bool
 
+    def __init__(self, values: Mapping[str, object]) -> None:
+        vars(self).update(values)
 
-class Option(NamedTuple):
-    """One setting: the flag --NAME and the variable FIRSTLIGHT_NAME."""
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"settings do not change: {name}")
 
-    name: str
-    default: str
-    parse: Callable[[str], object]
-    metavar: str  # empty for a switch
-    help: str
+    def changed(self, **values: object) -> Settings:
+        """The same with some values changed."""
+        return Settings({**vars(self), **values})
+
+
+class Option:
+    """One setting: the flag --NAME and the variable FIRSTLIGHT_NAME. A switch has no metavar."""
+
+    def __init__(self, name: str, default: str, parse: Callable[[str], object], metavar: str, words: str) -> None:
+        self.name = name
+        self.default = default
+        self.parse = parse
+        self.metavar = metavar
+        self.words = words
 
     @property
     def field(self) -> str:
@@ -147,4 +158,4 @@ def load(flags: Mapping[str, str | None], environment: Mapping[str, str]) -> Set
             if flag is not None:
                 raise errors.UsageError(f"cannot take --{option.name} {text!r}: {error}") from None
             raise errors.SettingsError(f"cannot take {option.variable}={text!r}: {error}") from None
-    return Settings(**values)  # type: ignore[arg-type]  # each parse gives its field's type
+    return Settings(values)

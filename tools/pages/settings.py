@@ -21,7 +21,7 @@ def pages() -> dict[str, str]:
             f"`--{option.name}{' ' + option.metavar if option.metavar else ''}`",
             f"`{option.variable}`",
             f"`{option.default}`" if option.default else "",
-            option.help,
+            option.words,
         ]
         for option in settings.OPTIONS
     ]

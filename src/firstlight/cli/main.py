@@ -10,13 +10,24 @@ import importlib
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import firstlight
 from firstlight import errors
 
+TYPE_CHECKING = False  # `typing` has the same name, and costs two milliseconds before the first probe
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import NoReturn, Protocol
+
+    class Verb(Protocol):
+        """What a verb's module offers."""
+
+        def configure(self, parser: argparse.ArgumentParser) -> None:
+            """Add the verb's arguments."""
+
+        def run(self, arguments: argparse.Namespace) -> int:
+            """Do it; give the exit code."""
+
 
 # Verb, what it does. In the order in which a newcomer meets them.
 VERBS = (
@@ -31,16 +42,6 @@ VERBS = (
     ("completion", "print the completion script of a shell"),
 )
 _MODULES = {verb: f"firstlight.cli.{verb}" for verb, _ in VERBS}
-
-
-class Verb(Protocol):
-    """What a verb's module offers."""
-
-    def configure(self, parser: argparse.ArgumentParser) -> None:
-        """Add the verb's arguments."""
-
-    def run(self, arguments: argparse.Namespace) -> int:
-        """Do it; give the exit code."""
 
 
 class Parser(argparse.ArgumentParser):

@@ -6,10 +6,10 @@ Read before the first probe starts: it imports nothing that is not needed for th
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from firstlight import entrypoint, errors, settings
 
+TYPE_CHECKING = False  # `typing` has the same name, and costs two milliseconds before the first probe
 if TYPE_CHECKING:
     import argparse
 
@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """One flag for each setting; each can also be given as a variable."""
     for option in settings.OPTIONS:
         default = f" (default {option.default})" if option.default and option.metavar else ""
-        words = f"{option.help}{default} [{option.variable}]"
+        words = f"{option.words}{default} [{option.variable}]"
         if option.metavar:
             parser.add_argument(f"--{option.name}", metavar=option.metavar, help=words)
         else:

@@ -5,10 +5,9 @@ Read before the first probe starts, so it imports nothing that is not needed for
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from firstlight.system import loop as system_loop
 
+TYPE_CHECKING = False  # `typing` has the same name, and costs two milliseconds before the first probe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
