@@ -98,7 +98,7 @@ def test_byte_code_of_a_preview_with_the_same_name_is_left_alone(onefile: Path, 
     with zipfile.ZipFile(onefile) as archive, zipfile.ZipFile(target, "w") as other:
         for name in archive.namelist():
             data = archive.read(name)
-            if name == f"{sys.implementation.cache_tag}/modules":
+            if name == f"{sys.implementation.cache_tag}/start":
                 magic, pieces = marshal.loads(data)
                 data = marshal.dumps((bytes(len(magic)), pieces), 2)
             other.writestr(name, data)
