@@ -14,6 +14,7 @@ from firstlight.errors import ExitCode, Stopped
 from firstlight.probe import children, fingerprint
 from firstlight.supervise import command as app_command
 from firstlight.system import clock
+from firstlight.system.happening import Exited
 from firstlight.system.loop import Loop
 
 TYPE_CHECKING = False  # `typing` has the same name, and costs two milliseconds before the first probe
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from firstlight.faults.fault import Remedy
     from firstlight.journal.journal import Journal
     from firstlight.settings import Settings
+    from firstlight.system.loop import Happening
     from firstlight.system.process import Process
 
 
@@ -176,12 +178,21 @@ def _start(parts: Parts, command: Sequence[str], holder: Process | None) -> int:
     if parts.settings.dry_run:
         parts.tell(f"dry run: would start {command[0]}")
         return int(ExitCode.OK)
+    from firstlight.journal.event import Stage
+    from firstlight.probe import answers
     from firstlight.supervise import app
 
     def started(process: Process) -> None:
         if holder is not None and not holder.ended:
             # So that the holder can see the app's own context come up, and let go.
             parts.loop.write(holder, f"app {process.pid}\n".encode())
+
+    def note(happening: Happening) -> None:
+        if isinstance(happening, Exited) and happening.process is holder:
+            why = next((step["why"] for step in answers.steps(holder) if step["step"] == "released"), "it died")
+            parts.journal.write("holder", Stage.APP, released=why)
+
+    parts.loop.listeners.append(note)
 
     return app.run(
         parts.loop,
