@@ -25,7 +25,7 @@ import gpu
 import startup
 import supervision
 from measure import Figure, NotMeasured, interleave, line, ratio, write
-from processes import wall
+from processes import adopt_orphans, wall
 
 HERE = Path(__file__).resolve().parent
 
@@ -185,6 +185,7 @@ def main() -> int:
     arguments = parser.parse_args()
     words = [os.path.abspath(word) if os.path.isfile(word) else word for word in shlex.split(arguments.firstlight)]
     until = time.monotonic() + arguments.budget
+    adopt_orphans()
     with tempfile.TemporaryDirectory(prefix="firstlight-bench-", ignore_cleanup_errors=True) as scratch:
         bench = Bench(words, arguments.rounds, Path(scratch), arguments.out, arguments.word, describe())
         groups = gpu_needed(bench) if arguments.word == "gpu" else no_gpu_needed(bench)
