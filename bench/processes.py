@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 
 from measure import NotMeasured
 
-
 _PR_SET_CHILD_SUBREAPER = 36
 
 
