@@ -6,46 +6,48 @@ import os
 import resource
 import tempfile
 from collections.abc import Mapping
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from firstlight.faults.fault import Remedy
 from firstlight.probe.facts import Facts
-from firstlight.remedies import create_device_nodes, drop_preload, fix_library_path, raise_limits, rewrite_visible_devices
+from firstlight.remedies import create_device_nodes, drop_preload, fix_library_path, raise_limits, replace_instance, rewrite_visible_devices
 from firstlight.remedies.plan import Action, Applied, Failed, LinkLibraries, MakeNode, Outcome, Plan, RaiseLimit, Refused, Risk, SetVariable
 from firstlight.system import files
 
 
+class Cure(Protocol):
+    """What the module of a remedy offers."""
+
+    RISK: Risk
+
+    def plan(self, facts: Facts, environment: Mapping[str, str]) -> Plan | Refused:
+        """What it would do on a machine with these facts, for an app with this environment. Pure."""
+
+
 def plan(remedy: Remedy, facts: Facts, environment: Mapping[str, str]) -> Plan | Refused:
     """What `remedy` would do on this machine for an app with this environment. Changes nothing."""
-    if remedy is Remedy.REWRITE_VISIBLE_DEVICES:
-        return rewrite_visible_devices.plan(facts, environment)
-    if remedy is Remedy.FIX_LIBRARY_PATH:
-        return fix_library_path.plan(facts, environment)
-    if remedy is Remedy.CREATE_DEVICE_NODES:
-        return create_device_nodes.plan(facts, environment)
-    if remedy is Remedy.RAISE_LIMITS:
-        return raise_limits.plan(facts, environment)
-    if remedy is Remedy.DROP_PRELOAD:
-        return drop_preload.plan(facts, environment)
-    if remedy is Remedy.REPLACE_INSTANCE:
-        return Refused("nobody inside a container can replace it")
-    _unreachable(remedy)
+    return _cure(remedy).plan(facts, environment)
 
 
 def risk(remedy: Remedy) -> Risk:
     """What `remedy` may cost."""
+    return _cure(remedy).RISK
+
+
+def _cure(remedy: Remedy) -> Cure:
+    """The module of a remedy. The type checker proves that every remedy has one."""
     if remedy is Remedy.REWRITE_VISIBLE_DEVICES:
-        return rewrite_visible_devices.RISK
+        return rewrite_visible_devices
     if remedy is Remedy.FIX_LIBRARY_PATH:
-        return fix_library_path.RISK
+        return fix_library_path
     if remedy is Remedy.CREATE_DEVICE_NODES:
-        return create_device_nodes.RISK
+        return create_device_nodes
     if remedy is Remedy.RAISE_LIMITS:
-        return raise_limits.RISK
+        return raise_limits
     if remedy is Remedy.DROP_PRELOAD:
-        return drop_preload.RISK
+        return drop_preload
     if remedy is Remedy.REPLACE_INSTANCE:
-        return Risk.ASKED_ONLY
+        return replace_instance
     _unreachable(remedy)
 
 
