@@ -10,7 +10,7 @@ from firstlight.boot import prescribe
 from firstlight.boot.prescribe import GiveUp, Policy, Proceed, Progress, Treat, Wait
 from firstlight.errors import ExitCode
 from firstlight.faults import diagnose
-from firstlight.faults.fault import Diagnosis, Persistence, Remedy
+from firstlight.faults.fault import Diagnosis, Finding, Persistence, Remedy
 from firstlight.journal.event import Stage
 from firstlight.probe import children, collect, fingerprint
 from firstlight.probe.facts import Facts, Unknown, encode
@@ -45,7 +45,7 @@ class Boot:
     tell: Callable[[str], None]
     seen: tuple[object, ...]  # the devices' fingerprint from before the last probe
     dry_run: bool = False
-    attempts: int = 0
+    attempts: int = 1  # the first probe, and each that the clock woke; a treatment or a change in /dev costs none
     tried: set[tuple[str, Remedy]] = field(default_factory=set)
     treatments: list[str] = field(default_factory=list)  # what was done, for the report
     told: set[str] = field(default_factory=set)  # causes that were said, each once
@@ -115,7 +115,7 @@ def allowed_remedies(asked: Iterable[str]) -> frozenset[Remedy]:
 
 def examine(boot: Boot, prover: Process) -> tuple[Facts, Diagnosis]:
     """Facts and their diagnosis: the proving child alone when it tells that all is well, every other probe when not."""
-    boot.journal.write("stage", Stage.PROBE, attempt=boot.attempts + 1)
+    boot.journal.write("stage", Stage.PROBE, attempt=boot.attempts)
     facts = collect.with_prover(boot.loop, boot.environment, prover, boot.probe_timeout, boot.tell)
     diagnosis = diagnose.diagnose(facts)
     if not prescribe.enough(diagnosis, boot.policy.gpus) or diagnosis.findings:
@@ -124,7 +124,6 @@ def examine(boot: Boot, prover: Process) -> tuple[Facts, Diagnosis]:
         if boot.torch:
             facts = collect.ask_torch(boot.loop, boot.environment, facts, boot.torch, boot.probe_timeout)
         diagnosis = diagnose.diagnose(facts)
-    boot.attempts += 1
     _record(boot, facts, diagnosis)
     return facts, diagnosis
 
@@ -146,24 +145,34 @@ def _ready(boot: Boot, facts: Facts, diagnosis: Diagnosis, step: Proceed, prover
     joint = diagnose.diagnose(collect.with_prover(boot.loop, boot.environment, prover, boot.probe_timeout, boot.tell))
     if joint.usable == diagnosis.usable:
         return Ready(facts=facts, diagnosis=diagnosis, holder=prover)
-    code = ExitCode.OTHER_HOST
-    why = "GPUs that work alone do not work together"
-    return Abandoned(facts=facts, diagnosis=diagnosis, step=GiveUp(diagnosis.root_cause, code, why))
+    end = GiveUp(diagnosis.root_cause, ExitCode.OTHER_HOST, "GPUs that work alone do not work together")
+    return Abandoned(facts=facts, diagnosis=diagnosis, step=end)
 
 
 def _tell_cause(boot: Boot, diagnosis: Diagnosis, step: prescribe.Step) -> None:
     """Say the cause as soon as it is seen, not after the wait; later only that it is still there, now and then."""
     cause = diagnosis.root_cause
-    words = "no GPU yet, and no fault to be seen" if cause is None else f"{cause.fault.id}: {cause.evidence.sentence}"
-    if words not in boot.told and (cause is not None or isinstance(step, Wait)):
-        boot.told.add(words)
+    words = "no GPU yet, and no fault to be seen" if cause is None else _cause(cause)
+    if (cause is not None or isinstance(step, Wait)) and _tell_once(boot, words):
         boot.told_at = clock.now()
-        boot.tell(words)
         if isinstance(step, Wait):
             boot.tell(f"waiting for it to pass, {_patience(boot, step)}; a change in /dev is seen at once")
     elif isinstance(step, Wait) and clock.now() - boot.told_at >= _STILL_PERIOD:
         boot.told_at = clock.now()
         boot.tell(f"still waiting after {boot.elapsed:.0f} s, attempt {boot.attempts}: {cause.fault.id if cause else words}")
+
+
+def _tell_once(boot: Boot, words: str) -> bool:
+    """Say what was not said before; whether it was said now."""
+    if words in boot.told:
+        return False
+    boot.told.add(words)
+    boot.tell(words)
+    return True
+
+
+def _cause(finding: Finding) -> str:
+    return f"{finding.fault.id}: {finding.evidence.sentence}"
 
 
 def _patience(boot: Boot, step: Wait) -> str:
@@ -181,10 +190,7 @@ def _intention(boot: Boot, facts: Facts, step: Treat | Wait) -> str:
 
 def _treat(boot: Boot, facts: Facts, step: Treat) -> None:
     """Apply one remedy. Whether it helped is for the next probe to say."""
-    cause = f"{step.finding.fault.id}: {step.finding.evidence.sentence}"
-    if cause not in boot.told:
-        boot.told.add(cause)
-        boot.tell(cause)
+    _tell_once(boot, _cause(step.finding))
     boot.tried.add((step.finding.evidence.sentence, step.remedy))
     planned = apply.plan(step.remedy, facts, boot.environment)
     outcome = planned if isinstance(planned, Refused) else apply.perform(planned, boot.environment)
@@ -203,12 +209,10 @@ def _treat(boot: Boot, facts: Facts, step: Treat) -> None:
     kind = {Applied: "applied", Refused: "refused", Failed: "failed"}[type(outcome)]
     risk = apply.risk(step.remedy).value
     boot.journal.write("remedy", Stage.TREAT, fault=step.finding.fault.id, remedy=step.remedy.value, outcome=kind, words=words, risk=risk)
-    # A treatment is followed by a probe at once and costs no attempt.
-    boot.attempts -= 1
 
 
 def _wait(boot: Boot, step: Wait) -> None:
-    """Wait until the devices change or the time is over."""
+    """Wait until the devices change or the time is over. Only the latter counts as an attempt."""
     boot.journal.write("wait", Stage.WAIT, seconds=step.seconds, fault=step.finding.fault.id if step.finding else "")
     changes: list[Changed] = []
 
@@ -224,8 +228,8 @@ def _wait(boot: Boot, step: Wait) -> None:
             changes.clear()
             if fingerprint.take() != boot.seen:
                 boot.journal.write("note", Stage.WAIT, words="the devices changed")
-                boot.attempts -= 1  # woken by an event: the retry policy counts the clock's attempts alone
                 return
+        boot.attempts += 1
     finally:
         boot.loop.listeners.remove(note)
 
