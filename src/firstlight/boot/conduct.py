@@ -89,8 +89,8 @@ def conduct(boot: Boot, prover: Process) -> Ready | Abandoned | Rehearsed:
     try:
         while True:
             facts, diagnosis = examine(boot, prover)
-            step = prescribe.prescribe(diagnosis, _progress(boot), boot.policy)
-            _tell_cause(boot, diagnosis, step)
+            _tell_cause(boot, diagnosis)
+            step = _next_step(boot, facts, diagnosis)
             if isinstance(step, Proceed):
                 return _ready(boot, facts, diagnosis, step, prover)
             boot.loop.end(prover)
@@ -149,17 +149,28 @@ def _ready(boot: Boot, facts: Facts, diagnosis: Diagnosis, step: Proceed, prover
     return Abandoned(facts=facts, diagnosis=diagnosis, step=end)
 
 
-def _tell_cause(boot: Boot, diagnosis: Diagnosis, step: prescribe.Step) -> None:
-    """Say the cause as soon as it is seen, not after the wait; later only that it is still there, now and then."""
-    cause = diagnosis.root_cause
-    words = "no GPU yet, and no fault to be seen" if cause is None else _cause(cause)
-    if (cause is not None or isinstance(step, Wait)) and _tell_once(boot, words):
+def _tell_cause(boot: Boot, diagnosis: Diagnosis) -> None:
+    """Say the cause as soon as it is seen, not after the wait."""
+    if diagnosis.root_cause is not None:
+        _tell_once(boot, _cause(diagnosis.root_cause))
+
+
+def _next_step(boot: Boot, facts: Facts, diagnosis: Diagnosis) -> prescribe.Step:
+    """What is prescribed, once the remedies that do not fit this machine are left out: they change nothing that a new probe could see."""
+    while True:
+        step = prescribe.prescribe(diagnosis, _progress(boot), boot.policy)
+        if not isinstance(step, Treat) or not isinstance(apply.plan(step.remedy, facts, boot.environment), Refused):
+            return step
+        _treat(boot, facts, step)
+
+
+def _tell_wait(boot: Boot, step: Wait) -> None:
+    """Say what is waited for, and how long; later only that it is still there, now and then."""
+    if _tell_once(boot, f"waiting for {_hope(boot, step)}; a change in /dev is seen at once"):
         boot.told_at = clock.now()
-        if isinstance(step, Wait):
-            boot.tell(f"waiting for it to pass, {_patience(boot, step)}; a change in /dev is seen at once")
-    elif isinstance(step, Wait) and clock.now() - boot.told_at >= _STILL_PERIOD:
+    elif clock.now() - boot.told_at >= _STILL_PERIOD:
         boot.told_at = clock.now()
-        boot.tell(f"still waiting after {boot.elapsed:.0f} s, attempt {boot.attempts}: {cause.fault.id if cause else words}")
+        boot.tell(f"still waiting after {boot.elapsed:.0f} s, attempt {boot.attempts}, for {_hope(boot, step)}")
 
 
 def _tell_once(boot: Boot, words: str) -> bool:
@@ -175,17 +186,20 @@ def _cause(finding: Finding) -> str:
     return f"{finding.fault.id}: {finding.evidence.sentence}"
 
 
-def _patience(boot: Boot, step: Wait) -> str:
-    if step.finding is not None and step.finding.persistence is Persistence.TRANSIENT:
-        return f"up to {boot.policy.deadline:g} s"
-    return f"up to {boot.policy.attempts} attempts {boot.policy.delay:g} s apart"
+def _hope(boot: Boot, step: Wait) -> str:
+    """What is waited for, and for how long at the most."""
+    if step.finding is None:
+        what, patient = "more GPUs, though no fault is to be seen", False
+    else:
+        what, patient = f"{step.finding.fault.id} to pass", step.finding.persistence is Persistence.TRANSIENT
+    policy = boot.policy
+    return f"{what}, up to {f'{policy.deadline:g} s' if patient else f'{policy.attempts} attempts {policy.delay:g} s apart'}"
 
 
 def _intention(boot: Boot, facts: Facts, step: Treat | Wait) -> str:
     if isinstance(step, Wait):
-        return f"wait up to {boot.policy.deadline - boot.elapsed:.0f} s for a change"
-    planned = apply.plan(step.remedy, facts, boot.environment)
-    return f"{step.remedy.value}: {planned.reason if isinstance(planned, Refused) else planned}"
+        return f"wait for {_hope(boot, step)}"
+    return f"{step.remedy.value}: {apply.plan(step.remedy, facts, boot.environment)}"
 
 
 def _treat(boot: Boot, facts: Facts, step: Treat) -> None:
@@ -213,6 +227,7 @@ def _treat(boot: Boot, facts: Facts, step: Treat) -> None:
 
 def _wait(boot: Boot, step: Wait) -> None:
     """Wait until the devices change or the time is over. Only the latter counts as an attempt."""
+    _tell_wait(boot, step)
     boot.journal.write("wait", Stage.WAIT, seconds=step.seconds, fault=step.finding.fault.id if step.finding else "")
     changes: list[Changed] = []
 

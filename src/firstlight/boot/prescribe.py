@@ -83,7 +83,7 @@ def prescribe(diagnosis: Diagnosis, progress: Progress, policy: Policy) -> Step:
         return _give_up(diagnosis, f"the deadline of {policy.deadline:g} s has passed")
     patient = diagnosis.root_cause is not None and diagnosis.root_cause.persistence is Persistence.TRANSIENT
     if progress.attempts >= policy.attempts and not patient:
-        return _give_up(diagnosis, f"it did not pass within {progress.attempts} attempts")
+        return _give_up(diagnosis, "it did not pass, and no attempt is left")
     return Wait(diagnosis.root_cause, min(policy.delay, left))
 
 
