@@ -1,4 +1,4 @@
-"""Settings of `run`: flags and FIRSTLIGHT_* variables become one frozen Settings. The only reader of the environment.
+"""Settings of `run`: flags and FIRSTLIGHT_* variables become one frozen Settings. The only reader of these variables.
 
 A flag wins over its variable, a variable over the default. This module is read before the first probe starts, so it keeps
 its imports few.

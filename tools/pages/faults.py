@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-import re
-
 from firstlight.faults import catalogue
-from firstlight.faults.fault import Actor, Fault, Persistence
+from firstlight.faults.fault import Fault, Persistence
+from firstlight.report import pages as fault_pages, words
 from pages import markdown
 
 _FOLDER = "docs/reference/faults"
@@ -22,11 +20,6 @@ _TIME = {
     Persistence.TRANSIENT: "yes: it passes by itself",
     Persistence.BOUNDED: "perhaps: worth the retry policy where a GPU was promised",
     Persistence.PERMANENT: "no",
-}
-_ACTOR = {
-    Actor.CONTAINER: "whoever starts the app",
-    Actor.IMAGE: "whoever builds the image",
-    Actor.PROVIDER: "whoever runs the host",
 }
 
 
@@ -49,16 +42,14 @@ def _source(fault: Fault) -> str:
 
 def _page(fault: Fault) -> str:
     """The docstring's title and sections, and what the program knows of the fault beside them."""
-    title, _, body = catalogue.page(fault).partition("\n")
-    sections = re.findall(r"^(You see|Why|Cure)\n((?:    .*\n?|\n)+)", body + "\n", re.MULTILINE)
-    text = f"# {fault.id}\n\n{title}\n"
-    for name, words in sections:
-        text += f"\n## {name}\n\n{inspect.cleandoc(words)}\n"
+    text = f"# {fault.id}\n\n{fault_pages.title(fault)}\n"
+    for heading, section in fault_pages.sections(fault).items():
+        text += f"\n## {heading}\n\n{section}\n"
     remedies = ", ".join(f"`{remedy.value}`" for remedy in fault.remedies) or "none"
     rows = [
         ["layer", fault.layer.value],
         ["can waiting cure it", _TIME[fault.persistence]],
-        ["who must act when firstlight cannot", _ACTOR[fault.actor]],
+        ["who must act when firstlight cannot", words.ACTOR[fault.actor]],
         ["remedies, in order", remedies],
         ["exit code of `run` when it stays", "75: try another host" if fault.host_fault else "69"],
     ]

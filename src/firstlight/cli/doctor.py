@@ -8,10 +8,11 @@ import json
 from firstlight.cli import examining
 from firstlight.errors import ExitCode
 from firstlight.faults import diagnose
-from firstlight.faults.fault import Diagnosis
 from firstlight.report import diagnosis as diagnosis_report
 
 TAKES_SIGNALS = True
+
+_CODES = {"well": ExitCode.OK, "ill": ExitCode.ILL, "usable-but-ill": ExitCode.USABLE}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,11 +28,4 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(diagnosis_report.encode(found, facts), indent=2))
     else:
         print(diagnosis_report.render(found, facts, examining.style()))
-    return int(verdict(found))
-
-
-def verdict(found: Diagnosis) -> ExitCode:
-    """The exit code that says how well the machine is."""
-    if not found.usable:
-        return ExitCode.ILL
-    return ExitCode.USABLE if found.findings else ExitCode.OK
+    return int(_CODES[diagnosis_report.verdict(found)])

@@ -15,7 +15,7 @@ VERSION = 1
 
 
 def verdict(found: Diagnosis) -> str:
-    """well, usable-but-ill or ill: doctor's exit codes 0, 2 and 1."""
+    """well, usable-but-ill or ill."""
     if not found.usable:
         return "ill"
     return "usable-but-ill" if found.findings else "well"
