@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from firstlight import settings
+from firstlight.errors import UsageError
 from firstlight.faults.fault import Remedy
 from firstlight.probe.facts import CompatNote, Facts, Library, LibraryKind, Limit, Node, NodeKind, Nvml, NvmlGpu, Unknown, decode
 from firstlight.remedies import apply
-from firstlight.remedies.plan import Applied, Failed, LinkLibraries, MakeNode, Plan, RaiseLimit, Refused, SetVariable
+from firstlight.remedies.plan import Applied, Failed, LinkLibraries, MakeNode, Plan, RaiseLimit, Refused, Risk, SetVariable
 
 HEALTHY = decode(json.loads((Path(__file__).parents[2] / "data/facts/h200-healthy.json").read_text()))
 NODES = {node.path: node for node in HEALTHY.devices.nodes} if not isinstance(HEALTHY.devices.nodes, Unknown) else {}
@@ -205,6 +207,16 @@ def test_every_remedy_has_a_plan_and_a_risk() -> None:
     for remedy in Remedy:
         assert isinstance(apply.plan(remedy, HEALTHY, {}), (Plan, Refused))
         assert apply.risk(remedy)
+
+
+def test_what_must_be_asked_for_can_be_and_nothing_else() -> None:
+    asked_only = {remedy for remedy in Remedy if apply.risk(remedy) is Risk.ASKED_ONLY} - {Remedy.REPLACE_INSTANCE}
+    for remedy in Remedy:
+        try:
+            allowed = settings.load({"allow": remedy.value}, {}).allow == (remedy.value,)
+        except UsageError:
+            allowed = False
+        assert allowed == (remedy in asked_only), remedy
 
 
 def test_an_action_that_fails_does_not_keep_the_others_from_being_done() -> None:
