@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 # One `struct signalfd_siginfo`; its size is part of the kernel's ABI.
 SIGNAL_RECORD = 128
 
-_PR_SET_PDEATHSIG = 1
-_PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _SIGSET_BYTES = 128  # sizeof(sigset_t) in glibc and musl; the kernel looks at the first eight
 
@@ -53,30 +51,12 @@ def _call(name: str, *arguments: object) -> int:
     return result
 
 
-def _prctl(option: int, value: object) -> None:
-    import ctypes
-
-    nothing = ctypes.c_ulong(0)
-    _call("prctl", option, value, nothing, nothing, nothing)
-
-
 def become_subreaper() -> None:
     """Let orphaned descendants become our children, as they do of PID 1. Kept over exec, not over fork."""
     import ctypes
 
-    _prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1))
-
-
-def die_with_parent(signal: int) -> None:
-    """Let the kernel send us `signal` when our parent's calling thread ends."""
-    import ctypes
-
-    _prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal))
-
-
-def name_process(name: str) -> None:
-    """The name that ps and top show, 15 bytes at most."""
-    _prctl(_PR_SET_NAME, name.encode("utf-8", "surrogateescape")[:15])
+    nothing = ctypes.c_ulong(0)
+    _call("prctl", _PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), nothing, nothing, nothing)
 
 
 def open_signals(numbers: Iterable[int]) -> int:

@@ -54,7 +54,6 @@ class Loop:
 
     Attributes:
         children: every child, those of `start` and others.
-        forwarding: who takes signals while an app runs; `wait_for` then goes on instead of raising Stopped.
         listeners: called with everything that happens, whoever takes the turn.
     """
 
@@ -64,7 +63,6 @@ class Loop:
         self._mask_before = blocked_before if inherited_mask is None else frozenset(inherited_mask)
         _fill_standard_descriptors()
         self.children = Children(self._mask_before)
-        self.forwarding: Callable[[Signalled], None] | None = None
         self.listeners: list[Callable[[Happening], None]] = []
         self._poll = select.poll()
         self._ready: dict[int, Callable[[], list[Happening]]] = {}
@@ -86,10 +84,8 @@ class Loop:
 
     # Children
 
-    def start(
-        self, argv: Sequence[str], env: Mapping[str, str], *, name: str, feed: bytes | None = None, keep_stdin: bool = False
-    ) -> Process:
-        """Start a child whose stdout and stderr are captured. Its stdin is `feed`, then the end; or stays open for `write`.
+    def start(self, argv: Sequence[str], env: Mapping[str, str], *, name: str, keep_stdin: bool = False) -> Process:
+        """Start a child whose stdout and stderr are captured. Its stdin is at its end, or stays open for `write`.
 
         Raises:
             OSError: it cannot be started.
@@ -112,8 +108,6 @@ class Loop:
         self._pipes[process] = _Pipes(stdin, stdout, stderr)
         self._register(stdout, select.POLLIN, lambda: self._read(process))
         self._register(stderr, select.POLLIN, lambda: self._read(process))
-        if feed:
-            self.write(process, feed)
         if not keep_stdin:
             self.close_stdin(process)
         return process
@@ -200,8 +194,6 @@ class Loop:
             if ready is not None:  # an earlier one of this turn may have closed it
                 happenings += ready()
         for happening in happenings:
-            if isinstance(happening, Signalled) and self.forwarding is not None:
-                self.forwarding(happening)
             for listener in list(self.listeners):
                 listener(happening)
         return happenings
@@ -210,12 +202,12 @@ class Loop:
         """Take turns until `condition()` holds (True) or the monotonic time `until` has come (False).
 
         Raises:
-            errors.Stopped: a stop signal came, and nobody forwards it.
+            errors.Stopped: a stop signal came.
         """
         while not condition():
             for happening in self.turn(until):
                 number = _stop_signal(happening)
-                if number and self.forwarding is None:
+                if number:
                     from firstlight import errors  # late: it imports enum
 
                     raise errors.Stopped(number)

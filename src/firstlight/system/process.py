@@ -36,11 +36,10 @@ class Process:
         group: it leads a process group of its own.
     """
 
-    __slots__ = ("argv", "errors", "group", "name", "output", "pid", "status", "suspended")
+    __slots__ = ("errors", "group", "name", "output", "pid", "status", "suspended")
 
-    def __init__(self, name: str, argv: Sequence[str], pid: int, *, group: bool) -> None:
+    def __init__(self, name: str, pid: int, *, group: bool) -> None:
         self.name = name
-        self.argv = argv
         self.pid = pid
         self.group = group
         self.status: int | None = None
@@ -115,7 +114,7 @@ class Children:
             setsigdef=IGNORED_BY_PYTHON,
             setpgroup=0 if group else os.getpgrp(),
         )
-        process = Process(name, argv, pid, group=group)
+        process = Process(name, pid, group=group)
         self.running[pid] = process
         return process
 

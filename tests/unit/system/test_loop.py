@@ -25,9 +25,12 @@ def loop() -> Iterator[Loop]:
     made.close()
 
 
-def run(loop: Loop, script: str, **extra: object) -> Process:
-    """Run a script to its end."""
-    process = loop.start(["/bin/sh", "-c", script], os.environ, name="script", **extra)  # type: ignore[arg-type]
+def run(loop: Loop, script: str, words: bytes = b"") -> Process:
+    """Run a script to its end, with `words` for its standard input."""
+    process = loop.start(["/bin/sh", "-c", script], os.environ, name="script", keep_stdin=True)
+    if words:
+        loop.write(process, words)
+    loop.close_stdin(process)
     assert loop.wait_for(lambda: process.ended, None)
     return process
 
@@ -42,13 +45,13 @@ def test_a_signal_is_a_negative_status(loop: Loop) -> None:
     assert run(loop, "kill -9 $$").status == -9
 
 
-def test_more_than_a_pipe_holds_is_fed_and_read(loop: Loop) -> None:
-    feed = b"0123456789abcdef" * 20_000
-    assert bytes(run(loop, "cat", feed=feed).output) == feed
+def test_more_than_a_pipe_holds_is_written_and_read(loop: Loop) -> None:
+    words = b"0123456789abcdef" * 20_000
+    assert bytes(run(loop, "cat", words).output) == words
 
 
 def test_a_child_that_reads_nothing_ends_all_the_same(loop: Loop) -> None:
-    assert run(loop, "exec true", feed=b"x" * 1_000_000).status == 0
+    assert run(loop, "exec true", b"x" * 1_000_000).status == 0
 
 
 def test_a_kept_stdin_takes_lines_until_it_is_closed(loop: Loop) -> None:
@@ -149,7 +152,8 @@ def test_ended_children_leave_no_descriptor(loop: Loop) -> None:
     run(loop, "true")
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(20):
-        run(loop, "true", keep_stdin=True)
+        left_open = loop.start(["/bin/sh", "-c", "true"], os.environ, name="script", keep_stdin=True)
+        assert loop.wait_for(lambda process=left_open: process.ended, None)  # type: ignore[misc]
     assert len(os.listdir("/proc/self/fd")) == before
 
 
