@@ -30,7 +30,7 @@ GPU = {
 
 def process(*steps: dict[str, Any], status: int | None = 0, tail: bytes = b"", errors: bytes = b"") -> Process:
     """A program that has printed these steps and ended (status None: it still runs)."""
-    made = Process("program", ["program"], 1, group=True)
+    made = Process("program", 1, group=True)
     made.status = status
     made.output += b"".join(json.dumps(step).encode() + b"\n" for step in steps) + tail
     made.errors += errors
