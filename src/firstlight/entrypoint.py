@@ -193,16 +193,19 @@ def _start(parts: Parts, command: Sequence[str], holder: Process | None) -> int:
             parts.journal.write("holder", Stage.APP, released=why)
 
     parts.loop.listeners.append(note)
-
-    return app.run(
-        parts.loop,
-        command,
-        parts.environment,
-        grace=parts.settings.grace,
-        journal=parts.journal,
-        on_start=started,
-        tell=parts.tell,
-    )
+    try:
+        return app.run(
+            parts.loop,
+            command,
+            parts.environment,
+            grace=parts.settings.grace,
+            journal=parts.journal,
+            on_start=started,
+            tell=parts.tell,
+        )
+    finally:
+        # From here on we end the holder ourselves, and the journal is about to be closed.
+        parts.loop.listeners.remove(note)
 
 
 def _give_up(parts: Parts, boot: Boot, outcome: Abandoned) -> int:

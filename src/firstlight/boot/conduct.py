@@ -49,7 +49,8 @@ class Boot:
     tried: set[tuple[str, Remedy]] = field(default_factory=set)
     treatments: list[str] = field(default_factory=list)  # what was done, for the report
     told: set[str] = field(default_factory=set)  # causes that were said, each once
-    told_at: float = 0.0
+    awaited: set[str] = field(default_factory=set)  # causes for which it was said that we wait
+    told_at: float = 0.0  # when a wait was last spoken of
 
     @property
     def elapsed(self) -> float:
@@ -152,16 +153,21 @@ def _ready(boot: Boot, facts: Facts, diagnosis: Diagnosis, step: Proceed, prover
 
 
 def _tell_cause(boot: Boot, diagnosis: Diagnosis, step: prescribe.Step) -> None:
-    """Say the cause as soon as it is seen, not after the wait; later only that it is still there, now and then."""
+    """Say the cause as soon as it is seen, not after the wait; then that we wait, and now and then that we still do."""
     cause = diagnosis.root_cause
     words = "no GPU yet, and no fault to be seen" if cause is None else f"{cause.fault.id}: {cause.evidence.sentence}"
     if words not in boot.told and (cause is not None or isinstance(step, Wait)):
         boot.told.add(words)
-        boot.told_at = clock.now()
         boot.tell(words)
-        if isinstance(step, Wait):
-            boot.tell(f"waiting for it to pass, {_patience(boot, step)}; a change in /dev is seen at once")
-    elif isinstance(step, Wait) and clock.now() - boot.told_at >= _STILL_PERIOD:
+    if not isinstance(step, Wait):
+        return
+    if words not in boot.awaited:
+        boot.awaited.add(words)
+        boot.told_at = clock.now()
+        boot.tell(
+            f"waiting for {'it' if cause is None else cause.fault.id} to pass, {_patience(boot, step)}; a change in /dev is seen at once"
+        )
+    elif clock.now() - boot.told_at >= _STILL_PERIOD:
         boot.told_at = clock.now()
         boot.tell(f"still waiting after {boot.elapsed:.0f} s, attempt {boot.attempts}: {cause.fault.id if cause else words}")
 
