@@ -170,7 +170,8 @@ def _boot(parts: Parts, command: Sequence[str], prover: Process | None) -> int:
         parts.tell(f"dry run: would {outcome.would}")
         return int(ExitCode.OK)
     parts.tell(_readiness(boot, outcome))
-    return _start(parts, command, outcome.holder)
+    # A prover that was told to hold for no time is about to end, and is no holder.
+    return _start(parts, command, outcome.holder if parts.settings.holder else None)
 
 
 def _start(parts: Parts, command: Sequence[str], holder: Process | None) -> int:
@@ -193,16 +194,19 @@ def _start(parts: Parts, command: Sequence[str], holder: Process | None) -> int:
             parts.journal.write("holder", Stage.APP, released=why)
 
     parts.loop.listeners.append(note)
-
-    return app.run(
-        parts.loop,
-        command,
-        parts.environment,
-        grace=parts.settings.grace,
-        journal=parts.journal,
-        on_start=started,
-        tell=parts.tell,
-    )
+    try:
+        return app.run(
+            parts.loop,
+            command,
+            parts.environment,
+            grace=parts.settings.grace,
+            journal=parts.journal,
+            on_start=started,
+            tell=parts.tell,
+        )
+    finally:
+        # From here on we end the holder ourselves, and the journal is about to be closed.
+        parts.loop.listeners.remove(note)
 
 
 def _give_up(parts: Parts, boot: Boot, outcome: Abandoned) -> int:

@@ -112,7 +112,7 @@ def test_a_second_stop_signal_ends_the_grace(start: Starter, second: int) -> Non
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--gpus", "all", "--delay", "1h", "--deadline", "2h"], "waiting for "),
+        (["--gpus", "all", "--delay", "1h", "--deadline", "2h"], "to pass, up to"),
         (["--gpus", "all", "--attempts", "1", "--on-failure", "hold"], "holding"),
     ],
     ids=["while it waits", "while it holds"],

@@ -48,8 +48,8 @@ class Boot:
     attempts: int = 1  # the first probe, and each that the clock woke; a treatment or a change in /dev costs none
     tried: set[tuple[str, Remedy]] = field(default_factory=set)
     treatments: list[str] = field(default_factory=list)  # what was done, for the report
-    told: set[str] = field(default_factory=set)  # causes that were said, each once
-    told_at: float = 0.0
+    told: set[str] = field(default_factory=set)  # causes and waits that were said, each once
+    told_at: float = 0.0  # when a wait was last spoken of
 
     @property
     def elapsed(self) -> float:
