@@ -66,7 +66,7 @@ def run(settings: Settings, command: Sequence[str], variables: Mapping[str, str]
     """
     started = clock.now()
     app_command.find(command[0], variables)
-    environment = _app_environment(variables)
+    environment = app_environment(variables)
     loop = Loop(inherited_mask)
     seen = fingerprint.take()
     prover = None
@@ -103,7 +103,7 @@ def cured_environment(variables: Mapping[str, str], inherited_mask: Iterable[int
     from firstlight.journal import journal as boot_journal
 
     loop = Loop(inherited_mask)
-    environment = _app_environment(variables)
+    environment = app_environment(variables)
     settings = run_settings.load({}, {}).changed(attempts=1, deadline=0.0, holder=0.0)
     started = clock.now()
     parts = Parts(
@@ -128,7 +128,8 @@ def cured_environment(variables: Mapping[str, str], inherited_mask: Iterable[int
     return int(code), changed
 
 
-def _app_environment(variables: Mapping[str, str]) -> dict[str, str]:
+def app_environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """The app's environment before any remedy. Every probe is asked in the same one."""
     environment = dict(variables)
     # With this order CUDA numbers the GPUs as nvidia-smi does; its own default puts the fastest first.
     environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
@@ -231,7 +232,9 @@ def _give_up(parts: Parts, boot: Boot, outcome: Abandoned) -> int:
 
 def _readiness(boot: Boot, ready: Ready) -> str:
     """One line: how many GPUs are proven, which, and how long it took."""
-    gpus = getattr(ready.facts.cuda, "gpus", ())
+    from firstlight.probe.facts import Unknown
+
+    gpus = () if isinstance(ready.facts.cuda, Unknown) else ready.facts.cuda.gpus
     names = ", ".join(sorted({str(gpu.name) for gpu in gpus if gpu.proven is True}))
     count = ready.diagnosis.usable
     return f"CUDA proven on {count} GPU{'s' if count != 1 else ''} ({names}) after {boot.elapsed:.2f} s"

@@ -119,10 +119,7 @@ def examine(boot: Boot, prover: Process) -> tuple[Facts, Diagnosis]:
     facts = collect.with_prover(boot.loop, boot.environment, prover, boot.probe_timeout, boot.tell)
     diagnosis = diagnose.diagnose(facts)
     if not prescribe.enough(diagnosis, boot.policy.gpus) or diagnosis.findings:
-        facts = collect.deepen(boot.loop, boot.environment, facts, boot.probe_timeout)
-        facts = collect.prove_each(boot.loop, boot.environment, facts, boot.probe_timeout, boot.tell)
-        if boot.torch:
-            facts = collect.ask_torch(boot.loop, boot.environment, facts, boot.torch, boot.probe_timeout)
+        facts = collect.complete(boot.loop, boot.environment, facts, boot.probe_timeout, boot.tell, interpreter=boot.torch)
         diagnosis = diagnose.diagnose(facts)
     _record(boot, facts, diagnosis)
     return facts, diagnosis

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from firstlight import errors, settings
+from firstlight import entrypoint, errors, settings
 from firstlight.probe import children, collect
 from firstlight.probe.facts import Facts, decode
 from firstlight.report.style import Style, choose
@@ -35,18 +35,13 @@ def facts(arguments: argparse.Namespace) -> Facts:
         timeout = settings.duration(arguments.probe_timeout)
     except ValueError as error:
         raise errors.UsageError(f"cannot take --probe-timeout {arguments.probe_timeout!r}: {error}") from None
-    variables = dict(os.environ)
-    variables.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    variables = entrypoint.app_environment(os.environ)
     loop = Loop(arguments.inherited_mask)
     try:
         prover = children.prover(loop, variables, hold=0)
         found = collect.with_prover(loop, variables, prover, timeout, _tell)
         loop.end(prover)
-        found = collect.deepen(loop, variables, found, timeout)
-        found = collect.prove_each(loop, variables, found, timeout, _tell)
-        if arguments.torch:
-            found = collect.ask_torch(loop, variables, found, arguments.torch, timeout)
-        return found
+        return collect.complete(loop, variables, found, timeout, _tell, interpreter=arguments.torch)
     finally:
         for process in list(loop.children.running.values()):
             loop.end(process)

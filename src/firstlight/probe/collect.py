@@ -39,7 +39,14 @@ def with_prover(loop: Loop, variables: Mapping[str, str], prover: Process, timeo
     return replace(facts, cuda=cuda.read(prover, waited))
 
 
-def deepen(loop: Loop, variables: Mapping[str, str], facts: Facts, timeout: float) -> Facts:
+def complete(loop: Loop, variables: Mapping[str, str], facts: Facts, timeout: float, tell: Tell, *, interpreter: str) -> Facts:
+    """Add to what the prover told all that only more children can; PyTorch is asked where an `interpreter` for it is named."""
+    facts = _deepen(loop, variables, facts, timeout)
+    facts = _prove_each(loop, variables, facts, timeout, tell)
+    return _ask_torch(loop, variables, facts, interpreter, timeout) if interpreter else facts
+
+
+def _deepen(loop: Loop, variables: Mapping[str, str], facts: Facts, timeout: float) -> Facts:
     """Add what NVML says and what a real open of each node gives, each asked in a killable child."""
     nodes = () if isinstance(facts.devices.nodes, Unknown) else facts.devices.nodes
     paths = [node.path for node in nodes if node.kind in (NodeKind.CHAR, NodeKind.BLOCK)]
@@ -60,7 +67,7 @@ def deepen(loop: Loop, variables: Mapping[str, str], facts: Facts, timeout: floa
     return replace(facts, devices=devices.collect(opened), nvml=said)
 
 
-def prove_each(loop: Loop, variables: Mapping[str, str], facts: Facts, timeout: float, tell: Tell) -> Facts:
+def _prove_each(loop: Loop, variables: Mapping[str, str], facts: Facts, timeout: float, tell: Tell) -> Facts:
     """Prove each of several GPUs in a process that sees it alone, where cuInit failed: one bad GPU can fail it for all.
 
     The CUDA facts keep the codes of the joint attempt; their GPUs become those of the single ones.
@@ -78,7 +85,7 @@ def prove_each(loop: Loop, variables: Mapping[str, str], facts: Facts, timeout: 
     return replace(facts, cuda=replace(facts.cuda, gpus=tuple(gpus)))
 
 
-def ask_torch(loop: Loop, variables: Mapping[str, str], facts: Facts, interpreter: str, timeout: float) -> Facts:
+def _ask_torch(loop: Loop, variables: Mapping[str, str], facts: Facts, interpreter: str, timeout: float) -> Facts:
     """Add what the PyTorch of `interpreter` says."""
     try:
         asking = children.torch(loop, variables, interpreter)
