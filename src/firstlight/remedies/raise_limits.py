@@ -4,34 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from firstlight.probe.facts import Facts, Limit, Unknown
+from firstlight.faults.environment import address_space_limit, descriptor_limit
+from firstlight.faults.fault import Evidence
+from firstlight.probe.facts import Facts, Limit
 from firstlight.remedies.plan import Plan, RaiseLimit, Refused, Risk
 
 RISK = Risk.NONE
-# cuInit alone reserves 8.6 GB of addresses; with 12,000,000 KiB it fails and with 16,000,000 KiB it works (driver 580).
-_ADDRESS_SPACE_NEEDED = 16_000_000 * 1024
-# A context fails with 32 descriptors and works with 48; an app needs many more than that.
-_DESCRIPTORS_NEEDED = 1024
+# CUDA alone is content with far fewer; an app opens many more files than CUDA does.
 _DESCRIPTORS_WANTED = 65536
 
 
 def plan(facts: Facts, environment: Mapping[str, str]) -> Plan | Refused:
-    """The limits that are too low, raised."""
-    limits = facts.limits
+    """The limits that there is evidence against, raised."""
     actions = []
-    if isinstance(limits.address_space, Limit) and _below(limits.address_space.soft, _ADDRESS_SPACE_NEEDED):
-        actions.append(RaiseLimit("RLIMIT_AS", limits.address_space.hard))
-    if isinstance(limits.descriptors, Limit) and _below(limits.descriptors.soft, _DESCRIPTORS_NEEDED):
-        hard = limits.descriptors.hard
-        actions.append(RaiseLimit("RLIMIT_NOFILE", _DESCRIPTORS_WANTED if hard is None else min(hard, _DESCRIPTORS_WANTED)))
-    useful = tuple(action for action in actions if action.soft != _soft(facts, action.name))
-    return Plan(useful) if useful else Refused("the hard limits let nothing be raised")
+    address_space, descriptors = facts.limits.address_space, facts.limits.descriptors
+    if isinstance(address_space, Limit) and isinstance(address_space_limit.evidence(facts), Evidence):
+        actions += _raised("RLIMIT_AS", address_space, address_space.hard)
+    if isinstance(descriptors, Limit) and isinstance(descriptor_limit.evidence(facts), Evidence):
+        hard = descriptors.hard
+        actions += _raised("RLIMIT_NOFILE", descriptors, _DESCRIPTORS_WANTED if hard is None else min(hard, _DESCRIPTORS_WANTED))
+    return Plan(tuple(actions)) if actions else Refused("the hard limits let nothing be raised")
 
 
-def _below(value: int | None, needed: int) -> bool:
-    return value is not None and value < needed
-
-
-def _soft(facts: Facts, name: str) -> int | None:
-    limit = facts.limits.address_space if name == "RLIMIT_AS" else facts.limits.descriptors
-    return None if isinstance(limit, Unknown) else limit.soft
+def _raised(name: str, limit: Limit, soft: int | None) -> list[RaiseLimit]:
+    """What raises a limit to `soft`; nothing where it is there already."""
+    return [] if limit.soft == soft else [RaiseLimit(name, soft)]

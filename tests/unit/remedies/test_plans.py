@@ -179,6 +179,14 @@ def test_soft_limits_are_raised_as_far_as_the_hard_ones_allow(
     check(Remedy.RAISE_LIMITS, facts, {}, wanted)
 
 
+def test_a_limit_that_is_enough_for_one_gpu_alone_is_raised_where_cuda_runs_into_it() -> None:
+    assert not isinstance(HEALTHY.cuda, Unknown)
+    limits = replace(HEALTHY.limits, address_space=Limit(soft=20_000_000 * 1024, hard=None))
+    check(Remedy.RAISE_LIMITS, replace(HEALTHY, limits=limits), {}, None)
+    failing = replace(HEALTHY, limits=limits, cuda=replace(HEALTHY.cuda, init=2, gpus=()))
+    check(Remedy.RAISE_LIMITS, failing, {}, (RaiseLimit("RLIMIT_AS", None),))
+
+
 def test_links_are_made_under_the_soname_and_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
