@@ -42,7 +42,7 @@ def timeline(spans: Sequence[Span], style: Style = PLAIN) -> str:
     """Where the time went: a line for each span, with a bar for its place in the time until the app was started."""
     shown = [span for span in spans if span.seconds >= _SHORTEST or span.words]
     whole = max((span.start + span.seconds for span in spans if _counts(span)), default=0.0) or 1.0
-    lines = [style.paint(f"{'from':>9} {'took':>9}  {'stage':<9}", "bold")]
+    lines = [style.paint(f"{'from':>9} {'took':>9}  stage", "bold")]
     for span in shown:
         took = f"{span.seconds:.3f}{'+' if span.unfinished else ''}"
         bar = style.paint(_bar(span, whole, style), "green")
