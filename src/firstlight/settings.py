@@ -126,7 +126,7 @@ def _remedies(text: str) -> tuple[str, ...]:
 
 OPTIONS = (
     Option("gpus", "all", _gpus, "all|any|N|none", "how many of the granted GPUs must be proven before the app starts"),
-    Option("attempts", "10", _attempts, "N", "how often to try again while a fault may pass"),
+    Option("attempts", "10", _attempts, "N", "how often to try while a fault may pass; what an event or a remedy calls for is not counted"),
     Option("delay", "3s", _positive_duration, "TIME", "how long to wait between two attempts; a change in /dev ends the wait"),
     Option("deadline", "5m", _positive_duration, "TIME", "when to give up waiting altogether"),
     Option("probe-timeout", "60s", _positive_duration, "TIME", "how long one step of a probe may take before it counts as hung"),
@@ -136,8 +136,8 @@ OPTIONS = (
     Option("state-dir", "", str, "DIR", "where the journal is kept (default: .firstlight on /workspace where that is a mount)"),
     Option("torch", "", str, "PYTHON", "also ask the PyTorch of this interpreter, when CUDA does not come up"),
     Option("allow", "", _remedies, "REMEDY", "a remedy that is done only when asked for: drop-preload"),
-    Option("quiet", "false", _switch, "", "say nothing while all is well"),
-    Option("dry-run", "false", _switch, "", "diagnose and say what would be done; change and start nothing"),
+    Option("quiet", "false", _switch, "", "say nothing on the way to the app; giving up is still reported"),
+    Option("dry-run", "false", _switch, "", "diagnose and say what would be done first; change and start nothing"),
 )
 
 

@@ -1,6 +1,6 @@
 """Ask NVML for all that it knows of the GPUs, through nvidia-ml-py.
 
-Lines: module (whether nvidia-ml-py is there), init, gpu (one a GPU), done. Each value that NVML refuses is printed as
+Lines: module (whether nvidia-ml-py is there), init, asking and gpu (for each GPU; count where NVML does not even tell how many), done. Each value that NVML refuses is printed as
 {"error": code}, so that "not supported" stays apart from zero.
 """
 

@@ -6,7 +6,7 @@ SECONDS is how long to hold the driver open after the proof (0, the default: not
 sooner, and so does the first context of the app. A process that has called cuInit and nothing else makes the next process's cuInit about
 ten times faster, for 4 MiB of GPU memory; contexts are given back before holding, since a whole one costs half a gigabyte.
 
-Lines, in order: load, version, init, count, gpu (one a GPU), done, held, released. `code` is a CUresult, 0 when all is well.
+Lines, in order: load, version, initializing, init, count, proving and gpu (for each GPU), done, held, released. `code` is a CUresult, 0 when all is well.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Ask the app's own PyTorch what it is built for and whether it finds its GPUs. Run by the app's interpreter.
 
-Lines: import, torch. The import alone can take many seconds on a cold disk.
+Lines: interpreter, import, initializing, torch. The import alone can take many seconds on a cold disk.
 """
 
 from __future__ import annotations

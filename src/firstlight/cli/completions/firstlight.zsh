@@ -108,7 +108,7 @@ _shtab_firstlight_rehearse_defaults_added=0
 _shtab_firstlight_run_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--gpus[how many of the granted GPUs must be proven before the app starts (default all) \[FIRSTLIGHT_GPUS\]]:all|any|N|none:"
-  "--attempts[how often to try again while a fault may pass (default 10) \[FIRSTLIGHT_ATTEMPTS\]]:N:"
+  "--attempts[how often to try while a fault may pass\; what an event or a remedy calls for is not counted (default 10) \[FIRSTLIGHT_ATTEMPTS\]]:N:"
   "--delay[how long to wait between two attempts\; a change in \/dev ends the wait (default 3s) \[FIRSTLIGHT_DELAY\]]:TIME:"
   "--deadline[when to give up waiting altogether (default 5m) \[FIRSTLIGHT_DEADLINE\]]:TIME:"
   "--probe-timeout[how long one step of a probe may take before it counts as hung (default 60s) \[FIRSTLIGHT_PROBE_TIMEOUT\]]:TIME:"
@@ -118,8 +118,8 @@ _shtab_firstlight_run_options=(
   "--state-dir[where the journal is kept (default\: .firstlight on \/workspace where that is a mount) \[FIRSTLIGHT_STATE_DIR\]]:DIR:"
   "--torch[also ask the PyTorch of this interpreter, when CUDA does not come up \[FIRSTLIGHT_TORCH\]]:PYTHON:"
   "--allow[a remedy that is done only when asked for\: drop-preload \[FIRSTLIGHT_ALLOW\]]:REMEDY:"
-  "--quiet[say nothing while all is well \[FIRSTLIGHT_QUIET\]]"
-  "--dry-run[diagnose and say what would be done\; change and start nothing \[FIRSTLIGHT_DRY_RUN\]]"
+  "--quiet[say nothing on the way to the app\; giving up is still reported \[FIRSTLIGHT_QUIET\]]"
+  "--dry-run[diagnose and say what would be done first\; change and start nothing \[FIRSTLIGHT_DRY_RUN\]]"
 )
 
 # guard to ensure default positional specs are added only once per session
