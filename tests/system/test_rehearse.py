@@ -62,6 +62,12 @@ def test_a_scenario_ends_as_it_says(name, tmp_path):
     check(name, tmp_path / "machine")
 
 
+def test_a_healthy_start_says_one_line_and_journals_its_end_last(tmp_path):
+    done = rehearse("healthy", "--keep", str(tmp_path / "machine"), "--", "true")
+    assert [line.partition(" on ")[0] for line in done.stderr.splitlines()] == ["firstlight: CUDA proven"]
+    assert journal(tmp_path / "machine")[-1]["kind"] == "end"
+
+
 def test_every_fault_has_a_scenario_that_names_it():
     for fault in CATALOGUE:
         assert fault.id in scenario.load(fault.id).expect.faults

@@ -117,6 +117,8 @@ class Journal:
             self._trouble(f"the last {len(self._unwritten)} events were not written in time")
 
     def _hand_over(self, event: Event, directory: str) -> None:
+        if self._closing:
+            return  # the end is the last line; a holder that goes after it is no trouble
         if self.writer is None and not self._troubled:
             self._start_writer(directory)
         if self.writer is None or self.writer.ended:
