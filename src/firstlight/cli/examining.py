@@ -12,6 +12,7 @@ from firstlight import errors, settings
 from firstlight.probe import children, collect
 from firstlight.probe.facts import Facts, decode
 from firstlight.report.style import Style, choose
+from firstlight.system import standard_error
 from firstlight.system.loop import Loop
 
 
@@ -69,4 +70,4 @@ def _recorded(name: str) -> Facts:
 
 
 def _tell(line: str) -> None:
-    os.write(2, f"firstlight: {line}\n".encode("utf-8", "backslashreplace"))
+    standard_error.say(f"firstlight: {line}\n")

@@ -13,6 +13,7 @@ import sys
 
 import firstlight
 from firstlight import errors
+from firstlight.system import standard_error
 
 TYPE_CHECKING = False  # `typing` has the same name, and costs two milliseconds before the first probe
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def main(words: Sequence[str], inherited_mask: Iterable[int]) -> int:
         import traceback
 
         _say("cannot go on: this is a fault of firstlight itself")
-        traceback.print_exc()
+        standard_error.say(traceback.format_exc())
         return int(errors.ExitCode.INTERNAL)
 
 
@@ -149,4 +150,4 @@ def _split(words: list[str]) -> tuple[list[str], list[str] | None]:
 
 def _say(message: str) -> None:
     text = "".join(character if character.isprintable() else " " for character in message)
-    os.write(2, f"firstlight: {text}\n".encode("utf-8", "backslashreplace"))
+    standard_error.say(f"firstlight: {text}\n")

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from firstlight.journal.event import JOURNAL_VERSION, Event, Stage
-from firstlight.system import clock, files, loop as system_loop
+from firstlight.system import clock, files, loop as system_loop, standard_error
 from firstlight.system.loop import Exited, Printed
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def default_directory(variables: Mapping[str, str]) -> str | None:
 
 
 def _say(line: str) -> None:
-    os.write(2, f"firstlight: {line}\n".encode("utf-8", "backslashreplace"))
+    standard_error.say(f"firstlight: {line}\n")
 
 
 class Journal:
