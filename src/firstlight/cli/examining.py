@@ -64,7 +64,7 @@ def _recorded(name: str) -> Facts:
         return decode(json.loads(Path(name).read_text(encoding="utf-8")))
     except OSError as error:
         raise errors.UsageError(f"cannot read {name}: {error.strerror}") from None
-    except ValueError as error:  # JSON and text errors are ValueErrors too
+    except (ValueError, RecursionError) as error:  # JSON and text errors are ValueErrors too
         reason = str(error)
         raise errors.UsageError(reason if reason.startswith("cannot") else f"cannot read {name}: it is no JSON: {reason}") from None
 

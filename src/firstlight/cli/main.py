@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import signal
 import sys
@@ -55,8 +56,14 @@ class Parser(argparse.ArgumentParser):
 
 def main(words: Sequence[str], inherited_mask: Iterable[int]) -> int:
     """Run one command line. `inherited_mask` is the signal mask from before ours, which children get back."""
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # it was closed when we were started
+            setattr(sys, stream, io.StringIO())
     try:
-        return _main(list(words), inherited_mask)
+        try:
+            return _main(list(words), inherited_mask)
+        finally:
+            _flush()
     except errors.Error as error:
         _say(str(error))
         return int(error.exit_code)
@@ -65,15 +72,25 @@ def main(words: Sequence[str], inherited_mask: Iterable[int]) -> int:
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        # Whoever read our output has seen enough; the interpreter's own flush at the end must not complain of it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        return 128 + signal.SIGPIPE  # whoever read our output has seen enough
+    except OSError as error:
+        _say(f"cannot go on: {error}")
+        return int(errors.ExitCode.INTERNAL)
     except Exception:  # noqa: BLE001 - a fault of our own: whoever reads the exit code must not take it for the app's
         import traceback
 
         _say("cannot go on: this is a fault of firstlight itself")
         standard_error.say(traceback.format_exc())
         return int(errors.ExitCode.INTERNAL)
+
+
+def _flush() -> None:
+    """Bring out what was printed while an error of it can still be told: the interpreter's own flush would complain of it."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        sys.stdout = None  # type: ignore[assignment] # it keeps what it could not write, and would try again
+        raise
 
 
 def _main(words: list[str], inherited_mask: Iterable[int]) -> int:
