@@ -89,7 +89,7 @@ def _flush() -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        sys.stdout = None  # type: ignore[assignment] # it keeps what it could not write, and would try again
+        sys.stdout = None  # it keeps what it could not write, and would try again
         raise
 
 
