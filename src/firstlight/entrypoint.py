@@ -216,7 +216,7 @@ def _give_up(parts: Parts, boot: Boot, outcome: Abandoned) -> int:
     report = give_up.render(
         outcome.diagnosis, outcome.step, treatments=boot.treatments, attempts=boot.attempts, elapsed=boot.elapsed, style=style
     )
-    standard_error.say(report)
+    standard_error.write(report)
     stage = Stage.HOLD if holds else Stage.END
     parts.journal.write("give-up", stage, code=int(outcome.step.code), reason=outcome.step.reason)
     if holds:
@@ -248,6 +248,6 @@ def _teller(*, quiet: bool) -> Callable[[str], None]:
 
     def tell(line: str) -> None:
         if not quiet:
-            standard_error.say(f"firstlight: {line}\n")
+            standard_error.say(line)
 
     return tell

@@ -41,10 +41,10 @@ def facts(arguments: argparse.Namespace) -> Facts:
     loop = Loop(arguments.inherited_mask)
     try:
         prover = children.prover(loop, variables, hold=0)
-        found = collect.with_prover(loop, variables, prover, timeout, _tell)
+        found = collect.with_prover(loop, variables, prover, timeout, standard_error.say)
         loop.end(prover)
         found = collect.deepen(loop, variables, found, timeout)
-        found = collect.prove_each(loop, variables, found, timeout, _tell)
+        found = collect.prove_each(loop, variables, found, timeout, standard_error.say)
         if arguments.torch:
             found = collect.ask_torch(loop, variables, found, arguments.torch, timeout)
         return found
@@ -67,7 +67,3 @@ def _recorded(name: str) -> Facts:
     except (ValueError, RecursionError) as error:  # JSON and text errors are ValueErrors too
         reason = str(error)
         raise errors.UsageError(reason if reason.startswith("cannot") else f"cannot read {name}: it is no JSON: {reason}") from None
-
-
-def _tell(line: str) -> None:
-    standard_error.say(f"firstlight: {line}\n")

@@ -65,7 +65,7 @@ def main(words: Sequence[str], inherited_mask: Iterable[int]) -> int:
         finally:
             _flush()
     except errors.Error as error:
-        _say(str(error))
+        standard_error.say(str(error))
         return int(error.exit_code)
     except errors.Stopped as stopped:
         return 128 + stopped.signal
@@ -74,13 +74,13 @@ def main(words: Sequence[str], inherited_mask: Iterable[int]) -> int:
     except BrokenPipeError:
         return 128 + signal.SIGPIPE  # whoever read our output has seen enough
     except OSError as error:
-        _say(f"cannot go on: {error}")
+        standard_error.say(f"cannot go on: {error}")
         return int(errors.ExitCode.INTERNAL)
     except Exception:  # noqa: BLE001 - a fault of our own: whoever reads the exit code must not take it for the app's
         import traceback
 
-        _say("cannot go on: this is a fault of firstlight itself")
-        standard_error.say(traceback.format_exc())
+        standard_error.say("cannot go on: this is a fault of firstlight itself")
+        standard_error.write(traceback.format_exc())
         return int(errors.ExitCode.INTERNAL)
 
 
@@ -163,8 +163,3 @@ def _split(words: list[str]) -> tuple[list[str], list[str] | None]:
         return words, None
     place = words.index("--")
     return words[:place], words[place + 1 :]
-
-
-def _say(message: str) -> None:
-    text = "".join(character if character.isprintable() else " " for character in message)
-    standard_error.say(f"firstlight: {text}\n")

@@ -49,10 +49,6 @@ def default_directory(variables: Mapping[str, str]) -> str | None:
     return os.path.join(state, "firstlight") if os.path.isabs(state) else None
 
 
-def _say(line: str) -> None:
-    standard_error.say(f"firstlight: {line}\n")
-
-
 class Journal:
     """One boot's journal.
 
@@ -69,7 +65,7 @@ class Journal:
         environment: Mapping[str, str],
         *,
         started: float,
-        tell: Callable[[str], None] = _say,
+        tell: Callable[[str], None] = standard_error.say,
     ) -> None:
         """`directory` is the state directory, None to keep events in memory alone; `started` is when the boot began, monotonic."""
         self.boot = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(2).hex()}"

@@ -12,7 +12,12 @@ _PATIENCE = 500
 _PIECE = 4096
 
 
-def say(text: str) -> None:
+def say(line: str) -> None:
+    """Say one line. It may quote what a stranger wrote, so nothing in it reaches the terminal as a command or a second line."""
+    write("firstlight: " + "".join(character if character.isprintable() else " " for character in line) + "\n")
+
+
+def write(text: str) -> None:
     """Write whole lines to standard error. Never fails, and never waits for long."""
     data = text.encode("utf-8", "backslashreplace")
     poll = select.poll()
