@@ -13,7 +13,7 @@ import sys
 from firstlight.errors import ExitCode, Stopped
 from firstlight.probe import children, fingerprint
 from firstlight.supervise import command as app_command
-from firstlight.system import clock
+from firstlight.system import clock, standard_error
 from firstlight.system.happening import Exited
 from firstlight.system.loop import Loop
 
@@ -221,7 +221,7 @@ def _give_up(parts: Parts, boot: Boot, outcome: Abandoned) -> int:
     report = give_up.render(
         outcome.diagnosis, outcome.step, treatments=boot.treatments, attempts=boot.attempts, elapsed=boot.elapsed, style=style
     )
-    os.write(2, report.encode("utf-8", "backslashreplace"))
+    standard_error.write(report)
     stage = Stage.HOLD if holds else Stage.END
     parts.journal.write("give-up", stage, code=int(outcome.step.code), reason=outcome.step.reason)
     if holds:
@@ -255,6 +255,6 @@ def _teller(*, quiet: bool) -> Callable[[str], None]:
 
     def tell(line: str) -> None:
         if not quiet:
-            os.write(2, f"firstlight: {line}\n".encode("utf-8", "backslashreplace"))
+            standard_error.say(line)
 
     return tell

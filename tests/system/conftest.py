@@ -28,7 +28,8 @@ class Running:
         self.is_pid1 = bool(prefix)
         argv = [*prefix, *extra.pop("before", ()), FIRSTLIGHT, "run", "--state-dir", str(state), *options, "--", *command]
         extra.setdefault("stdin", subprocess.DEVNULL)
-        self.popen = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **extra)
+        extra.setdefault("stderr", subprocess.PIPE)
+        self.popen = subprocess.Popen(argv, stdout=subprocess.PIPE, **extra)
 
     @property
     def pid(self) -> int:
@@ -95,7 +96,8 @@ class Starter:
                 if started.popen.poll() is None:
                     started.send(signal.SIGCONT)
                     started.popen.kill()
-            started.popen.communicate()
+            if not started.popen.stdout.closed:
+                started.popen.communicate()
 
 
 def namespaces_refused() -> str:

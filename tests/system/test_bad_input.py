@@ -57,6 +57,14 @@ def test_bad_input_is_refused(words: list[str], variables: dict[str, str], code:
     assert outcome.stderr.count("\n") == 1
 
 
+def test_facts_without_a_bottom_are_refused(tmp_path: Path) -> None:
+    recorded = tmp_path / "facts.json"
+    recorded.write_text("[" * 100_000)
+    outcome = ask(["doctor", "--from", str(recorded)])
+    assert (outcome.returncode, outcome.stderr.count("\n")) == (64, 1), outcome.stderr
+    assert outcome.stderr.startswith("firstlight: cannot read")
+
+
 @pytest.mark.parametrize("version", ["2", '"1"', "null"])
 def test_facts_of_another_version_are_refused(tmp_path: Path, version: str) -> None:
     recorded = tmp_path / "facts.json"

@@ -62,6 +62,24 @@ def test_a_scenario_ends_as_it_says(name, tmp_path):
     check(name, tmp_path / "machine")
 
 
+def test_a_healthy_start_says_one_line_and_journals_its_end_last(tmp_path):
+    done = rehearse("healthy", "--keep", str(tmp_path / "machine"), "--", "true")
+    assert [line.partition(" on ")[0] for line in done.stderr.splitlines()] == ["firstlight: CUDA proven"]
+    assert journal(tmp_path / "machine")[-1]["kind"] == "end"
+
+
+def test_what_a_machine_is_called_does_not_reach_the_terminal_as_a_command(tmp_path):
+    file = tmp_path / "odd.toml"
+    file.write_text(
+        'description = "odd names"\nenvironment = {CUDA_VISIBLE_DEVICES = "\\u001b[2J\\nfirstlight: a second line"}\n'
+        '[[gpus]]\nname = "\\u001b[2JH100"\n'
+    )
+    said = rehearse(str(file), "--", "true").stderr
+    assert "H100" in said
+    assert "\x1b" not in said
+    assert "firstlight: a second line" not in said.splitlines()
+
+
 def test_every_fault_has_a_scenario_that_names_it():
     for fault in CATALOGUE:
         assert fault.id in scenario.load(fault.id).expect.faults

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
@@ -221,6 +222,26 @@ def test_a_missing_interpreter_is_named(start_plainly: Starter, tmp_path: Path) 
 def test_closed_standard_streams_do_no_harm(start: Starter) -> None:
     script = "[ ! -e /proc/self/fd/0 ] && [ ! -e /proc/self/fd/2 ] && echo closed"
     assert start("sh", "-c", script, before=("sh", "-c", 'exec "$@" <&- 2>&-', "sh")).finish()[:2] == (0, b"closed\n")
+
+
+@pytest.mark.parametrize("reader_is", ["gone", "stuck"])
+def test_messages_that_nobody_takes_hold_nobody_up(start: Starter, reader_is: str) -> None:
+    reader, writer = os.pipe()
+    if reader_is == "gone":
+        os.close(reader)
+    else:
+        fill(writer)
+    nowhere = Path("/proc/nowhere")  # no journal can be kept there, and that is said
+    assert start("sh", "-c", "exit 7", state=nowhere, stderr=writer).code() == 7
+
+
+def fill(pipe: int) -> None:
+    """Write to a pipe until it takes no more."""
+    os.set_blocking(pipe, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(pipe, bytes(65536)):
+            pass
+    os.set_blocking(pipe, True)
 
 
 def test_it_works_without_root_and_home(start_plainly: Starter) -> None:

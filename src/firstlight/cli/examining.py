@@ -12,6 +12,7 @@ from firstlight import entrypoint, errors, settings
 from firstlight.probe import children, collect
 from firstlight.probe.facts import Facts, decode
 from firstlight.report.style import Style, choose
+from firstlight.system import standard_error
 from firstlight.system.loop import Loop
 
 
@@ -39,9 +40,9 @@ def facts(arguments: argparse.Namespace) -> Facts:
     loop = Loop(arguments.inherited_mask)
     try:
         prover = children.prover(loop, variables, hold=0)
-        found = collect.with_prover(loop, variables, prover, timeout, _tell)
+        found = collect.with_prover(loop, variables, prover, timeout, standard_error.say)
         loop.end(prover)
-        return collect.complete(loop, variables, found, timeout, _tell, interpreter=arguments.torch)
+        return collect.complete(loop, variables, found, timeout, standard_error.say, interpreter=arguments.torch)
     finally:
         for process in list(loop.children.running.values()):
             loop.end(process)
@@ -58,10 +59,6 @@ def _recorded(name: str) -> Facts:
         return decode(json.loads(Path(name).read_text(encoding="utf-8")))
     except OSError as error:
         raise errors.UsageError(f"cannot read {name}: {error.strerror}") from None
-    except ValueError as error:  # JSON and text errors are ValueErrors too
+    except (ValueError, RecursionError) as error:  # JSON and text errors are ValueErrors too
         reason = str(error)
         raise errors.UsageError(reason if reason.startswith("cannot") else f"cannot read {name}: it is no JSON: {reason}") from None
-
-
-def _tell(line: str) -> None:
-    os.write(2, f"firstlight: {line}\n".encode("utf-8", "backslashreplace"))

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import signal
 import sys
 
 import firstlight
 from firstlight import errors
+from firstlight.system import standard_error
 
 TYPE_CHECKING = False  # `typing` has the same name, and costs two milliseconds before the first probe
 if TYPE_CHECKING:
@@ -54,25 +56,41 @@ class Parser(argparse.ArgumentParser):
 
 def main(words: Sequence[str], inherited_mask: Iterable[int]) -> int:
     """Run one command line. `inherited_mask` is the signal mask from before ours, which children get back."""
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # it was closed when we were started
+            setattr(sys, stream, io.StringIO())
     try:
-        return _main(list(words), inherited_mask)
+        try:
+            return _main(list(words), inherited_mask)
+        finally:
+            _flush()
     except errors.Error as error:
-        _say(str(error))
+        standard_error.say(str(error))
         return int(error.exit_code)
     except errors.Stopped as stopped:
         return 128 + stopped.signal
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        # Whoever read our output has seen enough; the interpreter's own flush at the end must not complain of it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        return 128 + signal.SIGPIPE  # whoever read our output has seen enough
+    except OSError as error:
+        standard_error.say(f"cannot go on: {error}")
+        return int(errors.ExitCode.INTERNAL)
     except Exception:  # noqa: BLE001 - a fault of our own: whoever reads the exit code must not take it for the app's
         import traceback
 
-        _say("cannot go on: this is a fault of firstlight itself")
-        traceback.print_exc()
+        standard_error.say("cannot go on: this is a fault of firstlight itself")
+        standard_error.write(traceback.format_exc())
         return int(errors.ExitCode.INTERNAL)
+
+
+def _flush() -> None:
+    """Bring out what was printed while an error of it can still be told: the interpreter's own flush would complain of it."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        sys.stdout = None  # it keeps what it could not write, and would try again
+        raise
 
 
 def _main(words: list[str], inherited_mask: Iterable[int]) -> int:
@@ -145,8 +163,3 @@ def _split(words: list[str]) -> tuple[list[str], list[str] | None]:
         return words, None
     place = words.index("--")
     return words[:place], words[place + 1 :]
-
-
-def _say(message: str) -> None:
-    text = "".join(character if character.isprintable() else " " for character in message)
-    os.write(2, f"firstlight: {text}\n".encode("utf-8", "backslashreplace"))

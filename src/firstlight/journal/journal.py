@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from firstlight.journal.event import JOURNAL_VERSION, Event, Stage
-from firstlight.system import clock, files, loop as system_loop
+from firstlight.system import clock, files, loop as system_loop, standard_error
 from firstlight.system.loop import Exited, Printed
 
 if TYPE_CHECKING:
@@ -49,10 +49,6 @@ def default_directory(variables: Mapping[str, str]) -> str | None:
     return os.path.join(state, "firstlight") if os.path.isabs(state) else None
 
 
-def _say(line: str) -> None:
-    os.write(2, f"firstlight: {line}\n".encode("utf-8", "backslashreplace"))
-
-
 class Journal:
     """One boot's journal.
 
@@ -69,7 +65,7 @@ class Journal:
         environment: Mapping[str, str],
         *,
         started: float,
-        tell: Callable[[str], None] = _say,
+        tell: Callable[[str], None] = standard_error.say,
     ) -> None:
         """`directory` is the state directory, None to keep events in memory alone; `started` is when the boot began, monotonic."""
         self.boot = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(2).hex()}"
@@ -117,6 +113,8 @@ class Journal:
             self._trouble(f"the last {len(self._unwritten)} events were not written in time")
 
     def _hand_over(self, event: Event, directory: str) -> None:
+        if self._closing:
+            return  # the end is the last line; a holder that goes after it is no trouble
         if self.writer is None and not self._troubled:
             self._start_writer(directory)
         if self.writer is None or self.writer.ended:

@@ -73,7 +73,12 @@ def compiled(loop: Loop, environment: Mapping[str, str]) -> Path:
     folder = _cache(environment) / _fingerprint(cc)
     if (folder / "complete").exists():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise errors.Error(
+            f"cannot keep the simulated driver in {folder.parent}: {error.strerror}; name another place in XDG_CACHE_HOME"
+        ) from None
     # Built aside and renamed: two rehearsals at once must not see each other's half.
     with tempfile.TemporaryDirectory(dir=folder.parent) as aside:
         built = Path(aside) / "built"
