@@ -1,7 +1,7 @@
 """Ask NVML for all that it knows of the GPUs, through nvidia-ml-py.
 
-Lines: module (whether nvidia-ml-py is there), init, asking and gpu (for each GPU; count where NVML does not even tell how many), done. Each value that NVML refuses is printed as
-{"error": code}, so that "not supported" stays apart from zero.
+Lines: module (whether nvidia-ml-py is there), init, count (only where NVML refuses to tell it), asking and gpu (for each
+GPU), done. Each value that NVML refuses is printed as {"error": code}, so that "not supported" stays apart from zero.
 """
 
 from __future__ import annotations
