@@ -79,7 +79,7 @@ def run(settings: Settings, command: Sequence[str], variables: Mapping[str, str]
 
     directory = None if settings.dry_run else settings.state_dir or boot_journal.default_directory(variables)
     journal = boot_journal.Journal(loop, directory, environment, started=started)
-    tell = _teller(quiet=settings.quiet)
+    tell = _say_nothing if settings.quiet else standard_error.say
     parts = Parts(settings=settings, environment=environment, loop=loop, journal=journal, tell=tell, started=started, seen=seen)
     journal.write("boot", Stage.START, command=list(command), pid=os.getpid(), settings=vars(settings))
     code = int(ExitCode.INTERNAL)
@@ -111,7 +111,7 @@ def cured_environment(variables: Mapping[str, str], inherited_mask: Iterable[int
         environment=environment,
         loop=loop,
         journal=boot_journal.Journal(loop, None, environment, started=started),
-        tell=_teller(quiet=quiet),
+        tell=_say_nothing if quiet else standard_error.say,
         started=started,
         seen=fingerprint.take(),
     )
@@ -250,11 +250,5 @@ def _end_children(loop: Loop, journal: Journal) -> None:
             loop.children.send(process, signal.SIGKILL)
 
 
-def _teller(*, quiet: bool) -> Callable[[str], None]:
-    """What says our own lines on standard error."""
-
-    def tell(line: str) -> None:
-        if not quiet:
-            standard_error.say(line)
-
-    return tell
+def _say_nothing(line: str) -> None:
+    """What `--quiet` puts in place of `standard_error.say`."""

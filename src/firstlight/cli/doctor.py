@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from firstlight.cli import examining
+from firstlight.cli import examining, screen
 from firstlight.errors import ExitCode
 from firstlight.faults import diagnose
 from firstlight.report import diagnosis as diagnosis_report
@@ -27,5 +27,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.format == "json":
         print(json.dumps(diagnosis_report.encode(found, facts), indent=2))
     else:
-        print(diagnosis_report.render(found, facts, examining.style()))
+        print(diagnosis_report.render(found, facts, screen.style()))
     return int(_CODES[diagnosis_report.verdict(found)])

@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from pathlib import Path
 
 from firstlight import entrypoint, errors, settings
 from firstlight.probe import children, collect
 from firstlight.probe.facts import Facts, decode
-from firstlight.report.style import Style, choose
 from firstlight.system import standard_error
 from firstlight.system.loop import Loop
 
@@ -47,11 +45,6 @@ def facts(arguments: argparse.Namespace) -> Facts:
         for process in list(loop.children.running.values()):
             loop.end(process)
         loop.close()
-
-
-def style() -> Style:
-    """How standard output takes colours and marks."""
-    return choose(os.environ, terminal=sys.stdout.isatty(), encoding=sys.stdout.encoding)
 
 
 def _recorded(name: str) -> Facts:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
-import os
-import sys
 
 from firstlight import errors
+from firstlight.cli import screen
 from firstlight.faults.catalogue import CATALOGUE, find
 from firstlight.faults.fault import Fault
 from firstlight.report import pages, style
@@ -29,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.format == "json":
         print(json.dumps({"faults": [pages.encode(fault) for fault in faults]}, indent=2))
         return 0
-    looks = style.choose(os.environ, terminal=sys.stdout.isatty(), encoding=sys.stdout.encoding)
+    looks = screen.style()
     if not arguments.text:
         print(pages.overview(faults, looks))
     elif len(faults) == 1:

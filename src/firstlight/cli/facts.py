@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from firstlight.cli import examining
+from firstlight.cli import examining, screen
 from firstlight.probe.facts import encode
 from firstlight.report import summary
 
@@ -23,5 +23,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.format == "json":
         print(json.dumps(encode(found), indent=2))
     else:
-        print(summary.render(found, examining.style()))
+        print(summary.render(found, screen.style()))
     return 0

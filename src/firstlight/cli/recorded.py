@@ -1,14 +1,12 @@
-"""What the verbs that read the journal share: where it is, which boot is meant, and how it looks."""
+"""What the verbs that read the journal share: where it is and which boot is meant."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
 
 from firstlight import errors, settings
 from firstlight.journal import journal, read
-from firstlight.report import style
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,8 +26,3 @@ def record(arguments: argparse.Namespace) -> read.Record:
     if directory is None:
         raise errors.UsageError("cannot tell where the journal is: there is no HOME; give --state-dir")
     return read.read(directory, arguments.boot)
-
-
-def looks() -> style.Style:
-    """What our standard output can show."""
-    return style.choose(os.environ, terminal=sys.stdout.isatty(), encoding=sys.stdout.encoding)

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from enum import Enum
 
-from firstlight.cli import recorded
+from firstlight.cli import recorded, screen
 from firstlight.journal import read
 from firstlight.report import timeline as report
 
@@ -24,5 +24,5 @@ def run(arguments: argparse.Namespace) -> int:
         plain = {name: value.value if isinstance(value, Enum) else value for name, value in asdict(stands).items()}
         print(json.dumps({"version": 1, **plain}, indent=2))
     else:
-        print(report.status(stands, recorded.looks()))
+        print(report.status(stands, screen.style()))
     return 0

@@ -6,7 +6,7 @@ import argparse
 import json
 from dataclasses import asdict
 
-from firstlight.cli import recorded
+from firstlight.cli import recorded, screen
 from firstlight.journal import read
 from firstlight.report import timeline as report
 
@@ -24,5 +24,5 @@ def run(arguments: argparse.Namespace) -> int:
         plain = [{**asdict(span), "stage": span.stage.value} for span in spans]
         print(json.dumps({"version": 1, "boot": found.boot, "skipped_lines": found.skipped, "spans": plain}, indent=2))
     else:
-        print(report.timeline(spans, recorded.looks()))
+        print(report.timeline(spans, screen.style()))
     return 0

@@ -1,0 +1,13 @@
+"""How standard output looks: the one place of the command line that asks the terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from firstlight.report.style import Style, choose
+
+
+def style() -> Style:
+    """What standard output can show."""
+    return choose(os.environ, terminal=sys.stdout.isatty(), encoding=sys.stdout.encoding)
