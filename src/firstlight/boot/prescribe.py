@@ -71,20 +71,22 @@ def prescribe(diagnosis: Diagnosis, progress: Progress, policy: Policy) -> Step:
     remedy = _untried(diagnosis, progress, policy)
     if remedy is not None:
         return remedy
-    hopeless = next((finding for finding in _stopping(diagnosis) if not _may_pass(finding, diagnosis)), None)
+    stopping = _stopping(diagnosis)
+    hopeless = next((finding for finding in stopping if not _may_pass(finding, diagnosis)), None)
     if hopeless is not None:
         return _give_up(diagnosis, f"waiting cannot cure {hopeless.fault.id}")
-    if not diagnosis.findings and not diagnosis.promised:
+    if not stopping and not diagnosis.promised:
         return _give_up(diagnosis, "nothing says that this container has a GPU to wait for")
-    if not diagnosis.findings and diagnosis.usable and not _short_of_grant(diagnosis):
+    if not stopping and diagnosis.usable and not _short_of_grant(diagnosis):
         return _give_up(diagnosis, f"all GPUs granted to this container work, and --gpus {policy.gpus} asks for more")
     left = policy.deadline - progress.elapsed
     if left <= 0:
         return _give_up(diagnosis, f"the deadline of {policy.deadline:g} s has passed")
-    patient = diagnosis.root_cause is not None and diagnosis.root_cause.persistence is Persistence.TRANSIENT
+    awaited = stopping[0] if stopping else None
+    patient = awaited is not None and awaited.persistence is Persistence.TRANSIENT
     if progress.attempts >= policy.attempts and not patient:
         return _give_up(diagnosis, "it did not pass, and no attempt is left")
-    return Wait(diagnosis.root_cause, min(policy.delay, left))
+    return Wait(awaited, min(policy.delay, left))
 
 
 def enough(diagnosis: Diagnosis, gpus: str) -> bool:
