@@ -189,11 +189,16 @@ def _start(parts: Parts, command: Sequence[str], holder: Process | None) -> int:
             # So that the holder can see the app's own context come up, and let go.
             parts.loop.write(holder, f"app {process.pid}\n".encode())
 
-    def note(happening: Happening) -> None:
-        if isinstance(happening, Exited) and happening.process is holder:
-            why = next((step["why"] for step in answers.steps(holder) if step["step"] == "released"), "it died")
-            parts.journal.write("holder", Stage.APP, released=why)
+    def note_release(held: Process) -> None:
+        why = next((step["why"] for step in answers.steps(held) if step["step"] == "released"), "it died")
+        parts.journal.write("holder", Stage.APP, released=why)
 
+    def note(happening: Happening) -> None:
+        if holder is not None and isinstance(happening, Exited) and happening.process is holder:
+            note_release(holder)
+
+    if holder is not None and holder.ended:
+        note_release(holder)
     parts.loop.listeners.append(note)
     try:
         return app.run(
