@@ -186,3 +186,28 @@ def test_a_user_without_any_right_can_rehearse(tmp_path):
 def _readable_by_all(path: Path) -> bool:
     needed = [Path(scenario.__file__), path, Path(os.path.realpath(sys.executable))]
     return all(folder.stat().st_mode & 0o005 == 0o005 for item in needed for folder in item.parents)
+
+
+ODD_SCENARIOS = {
+    "a node outside of the machine": '[nodes]\n"../escaped" = "file"',
+    "a node outside of the machine, removed": '[[events]]\nat = 0\nremove = "/dev/../../escaped"',
+    "a library outside of the machine": '[[libraries]]\nkind = "driver"\ndirectory = "../escaped"',
+    "a version that is a path": '[driver]\nversion = "../../../../escaped"',
+    "a library of no kind": '[[libraries]]\nkind = "odd"\ndirectory = "/lib"',
+    "a variable that is a number": "[environment]\nODD = 3",
+    "a variable with a null byte": '[environment]\nODD = "\\u0000"',
+    "a limit above the hard one": "[limits]\ndescriptors = -1",
+    "a limit beyond all numbers": "[limits]\naddress_space = 99999999999999999999",
+    "arrays without a bottom": "odd = " + "[" * 20_000,
+}
+
+
+@pytest.mark.parametrize("text", ODD_SCENARIOS.values(), ids=ODD_SCENARIOS.keys())
+def test_an_impossible_scenario_is_refused_in_one_line(text, tmp_path, machines_folder):
+    file = tmp_path / "odd.toml"
+    file.write_text(f'description = "odd"\n{text}\n')
+    done = rehearse(str(file), "--", "true")
+    assert done.returncode == 64, done.stderr
+    assert done.stderr.startswith("firstlight: cannot ")
+    assert done.stderr.count("\n") == 1
+    assert not list(machines_folder.iterdir())

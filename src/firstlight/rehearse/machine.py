@@ -72,6 +72,8 @@ class Machine:
             self._write_settings()
 
     def _place(self, path: str) -> Path:
+        if ".." in path.split("/"):
+            raise errors.UsageError(f"cannot build the machine: {path!r} leads out of it")
         return self.folder / path.lstrip("/")
 
     def _write(self, path: str, text: str) -> None:
@@ -104,7 +106,7 @@ class Machine:
     def _library_file(self, library: Library) -> Path:
         stem = "libnvidia-ml.so" if library.kind == "nvml" else "libcuda.so"
         suffix = "1" if library.kind == "stub" else library.version or self.scenario.driver.version
-        return self._place(library.directory) / f"{stem}.{suffix}"
+        return self._place(f"{library.directory}/{stem}.{suffix}")
 
     def _place_libraries(self, products: Path) -> None:
         shutil.copyfile(products / "preload.so", self.folder / "lib" / "libfirstlight-machine.so")
@@ -146,6 +148,9 @@ def _settings(scenario: Scenario) -> dict[str, str]:
     unknown = set(container.capabilities.split()) - set(_CAPABILITY_BITS)
     if unknown:
         raise errors.UsageError(f"cannot build the machine: there is no capability {min(unknown)!r}")
+    kinds = {library.kind for library in scenario.libraries} - {"driver", "stub", "compat", "empty", "nvml"}
+    if kinds:
+        raise errors.UsageError(f"cannot build the machine: there is no library of the kind {min(kinds)!r}")
     bits = sum(1 << _CAPABILITY_BITS[name] for name in container.capabilities.split())
     found: dict[str, Any] = {
         "uid": container.uid,

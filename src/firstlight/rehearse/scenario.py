@@ -184,7 +184,7 @@ def parse(text: str, name: str) -> Scenario:
     try:
         data = _toml().loads(text)
         scenario: Scenario = _build(Scenario, {**data, "name": name}, "the file")
-    except ValueError as error:  # TOMLDecodeError is one
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError
         raise errors.UsageError(f"cannot read the scenario {name}: {error}") from None
     return scenario
 
@@ -226,6 +226,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         if not isinstance(value, list):
             raise ValueError(f"{where} is not a list")
         return tuple(_value(element, item, where) for item in value)
+    if getattr(hint, "__origin__", None) is Mapping and isinstance(value, dict) and hint.__args__[1] is not Any:
+        return {key: _value(hint.__args__[1], item, f"{where}, {key}") for key, item in value.items()}
     wanted = {float: (int, float), bool: (bool,), int: (int,), str: (str,)}.get(hint, (dict,))
     if not isinstance(value, wanted) or (isinstance(value, bool) and hint is not bool):
         raise ValueError(f"{where} is {value!r}, which is of the wrong type")

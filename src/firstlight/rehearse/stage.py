@@ -46,11 +46,14 @@ def play(loop: Loop, machine: Machine, argv: Sequence[str], environment: Mapping
 
     Raises:
         OSError: the command cannot be started.
+        UsageError: the scenario has a limit or a variable that no process can have.
     """
-    with _limited(machine.scenario.limits):
-        started = clock.now()
-        process = loop.children.spawn(argv, machine.process_environment(environment), name="rehearsed", group=False)
-
+    try:
+        with _limited(machine.scenario.limits):
+            started = clock.now()
+            process = loop.children.spawn(argv, machine.process_environment(environment), name="rehearsed", group=False)
+    except (ValueError, OverflowError) as error:
+        raise errors.UsageError(f"cannot start a process on the machine of {machine.scenario.name}: {error}") from None
     try:
         for event in sorted(machine.scenario.events, key=lambda event: event.at):
             _look_after(loop, process, started + event.at)
