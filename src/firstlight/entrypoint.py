@@ -130,7 +130,8 @@ def cured_environment(variables: Mapping[str, str], inherited_mask: Iterable[int
 
 def app_environment(variables: Mapping[str, str]) -> dict[str, str]:
     """The app's environment before any remedy. Every probe is asked in the same one."""
-    environment = dict(variables)
+    # An entry without a name, or with a second "=" in front, can be inherited and cannot be passed on.
+    environment = {name: value for name, value in variables.items() if name and "=" not in name}
     # With this order CUDA numbers the GPUs as nvidia-smi does; its own default puts the fastest first.
     environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     return environment

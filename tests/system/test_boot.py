@@ -152,6 +152,22 @@ def test_a_preload_is_dropped_only_when_asked_for(tmp_path: Path, options: tuple
     assert ("would drop-preload: unset LD_PRELOAD" in done.stderr) == bool(options)
 
 
+def test_a_limit_that_lets_no_child_be_started_is_named_and_raised(tmp_path: Path) -> None:
+    scenario = tmp_path / "few.toml"
+    scenario.write_text('description = "A soft limit of 11 open files."\n[limits]\ndescriptors = 11\n[expect]\nexit = 0\n')
+    done = rehearse(str(scenario), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "descriptor-limit" in done.stderr
+
+
+def test_an_environment_entry_without_a_name_is_left_out(tmp_path: Path) -> None:
+    words = [FIRSTLIGHT, "run", "--gpus", "none", "--state-dir", str(tmp_path), "--", "true"]
+    # Python refuses to make such an entry; the C library does not.
+    start = f"import ctypes, os; ctypes.CDLL(None).putenv(b'==odd'); os.execv({FIRSTLIGHT!r}, {words!r})"
+    done = subprocess.run([sys.executable, "-c", start], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
 def test_giving_up_ends_on_one_screen(tmp_path: Path) -> None:
     done = rehearse("gpu-lost", tmp_path)
     report = done.stderr[done.stderr.index("──") :]

@@ -1,4 +1,4 @@
-"""Print the completion script of a shell, for `source <(firstlight completion bash)`."""
+"""Print the completion script of a shell: for bash to source, for zsh to be `_firstlight` in a folder of its fpath."""
 
 from __future__ import annotations
 
