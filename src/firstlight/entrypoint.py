@@ -102,9 +102,9 @@ def cured_environment(variables: Mapping[str, str], inherited_mask: Iterable[int
     from firstlight.faults.fault import Remedy
     from firstlight.journal import journal as boot_journal
 
+    settings = run_settings.load({}, variables).changed(attempts=1, deadline=0.0, holder=0.0, dry_run=False)
     loop = Loop(inherited_mask)
     environment = app_environment(variables)
-    settings = run_settings.load({}, {}).changed(attempts=1, deadline=0.0, holder=0.0)
     started = clock.now()
     parts = Parts(
         settings=settings,
@@ -115,15 +115,15 @@ def cured_environment(variables: Mapping[str, str], inherited_mask: Iterable[int
         started=started,
         seen=fingerprint.take(),
     )
+    code = ExitCode.OK
     try:
-        outcome = conduct.conduct(
-            _build(parts, frozenset({Remedy.REWRITE_VISIBLE_DEVICES, Remedy.FIX_LIBRARY_PATH})),
-            children.prover(loop, environment, hold=0),
-        )
+        if settings.gpus != "none":
+            boot = _build(parts, frozenset({Remedy.REWRITE_VISIBLE_DEVICES, Remedy.FIX_LIBRARY_PATH}))
+            outcome = conduct.conduct(boot, children.prover(loop, environment, hold=0))
+            code = outcome.step.code if isinstance(outcome, conduct.Abandoned) else ExitCode.OK
     finally:
         _end_children(loop, parts.journal)
         loop.close()
-    code = outcome.step.code if isinstance(outcome, conduct.Abandoned) else ExitCode.OK
     changed = {name: environment.get(name) for name in sorted({*environment, *variables}) if environment.get(name) != variables.get(name)}
     return int(code), changed
 

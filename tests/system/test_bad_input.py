@@ -30,6 +30,7 @@ CASES = {
     "no such ending": (["run", "--on-failure", "shrug", "--", "true"], {}, 64),
     "a remedy that need not be asked for": (["run", "--allow", "raise-limits", "--", "true"], {}, 64),
     "a wrong variable": (["run", "--", "true"], {"FIRSTLIGHT_ATTEMPTS": "many"}, 78),
+    "a wrong variable for env": (["env"], {"FIRSTLIGHT_GPUS": "some"}, 78),
     "a command that does not exist": (["run", "--", "no-such-command"], {}, 127),
     "a path that does not exist": (["run", "--", "/no/such/command"], {}, 127),
     "a command that may not be executed": (["run", "--", "/etc/passwd"], {}, 126),
@@ -72,6 +73,11 @@ def test_facts_of_another_version_are_refused(tmp_path: Path, version: str) -> N
     outcome = ask(["doctor", "--from", str(recorded)])
     assert outcome.returncode == 64
     assert outcome.stderr.startswith("firstlight: cannot read the facts: they are of version")
+
+
+def test_env_follows_the_variables_of_run() -> None:
+    outcome = ask(["env"], FIRSTLIGHT_GPUS="none", CUDA_DEVICE_ORDER="PCI_BUS_ID")
+    assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, "", "")
 
 
 def test_refused_input_starts_nothing(tmp_path: Path) -> None:

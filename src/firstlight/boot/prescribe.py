@@ -78,7 +78,8 @@ def prescribe(diagnosis: Diagnosis, progress: Progress, policy: Policy) -> Step:
     if not stopping and not diagnosis.promised:
         return _give_up(diagnosis, "nothing says that this container has a GPU to wait for")
     if not stopping and diagnosis.usable and not _short_of_grant(diagnosis):
-        return _give_up(diagnosis, f"all GPUs granted to this container work, and --gpus {policy.gpus} asks for more")
+        # Whatever else was found stops nothing: no fault of this machine is the cause.
+        return GiveUp(None, ExitCode.NO_GPU, f"all GPUs granted to this container work, and --gpus {policy.gpus} asks for more")
     left = policy.deadline - progress.elapsed
     if left <= 0:
         return _give_up(diagnosis, f"the deadline of {policy.deadline:g} s has passed")
