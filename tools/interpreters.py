@@ -18,7 +18,8 @@ def at_hand(oldest: tuple[int, int] = OLDEST) -> dict[str, str]:
     """Interpreters by cache tag ("cpython-311"), oldest first: our own, those on PATH, those of pyenv."""
     names = [f"python3.{minor}" for minor in range(oldest[1], NEWEST[1] + 1)]
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
-    candidates = [sys.executable, *filter(None, map(shutil.which, names)), *sorted(map(str, pyenv.glob("3.*/bin/python3")))]
+    theirs = sorted(map(str, pyenv.glob("3.*/bin/python3"))) if os.access(pyenv, os.R_OK | os.X_OK) else []  # it may be another user's
+    candidates = [sys.executable, *filter(None, map(shutil.which, names)), *theirs]
     found: dict[tuple[int, int], tuple[str, str]] = {}
     for candidate in candidates:
         answer = subprocess.run([candidate, "-I", "-S", "-c", _ASK], capture_output=True, text=True, check=False).stdout.split()
