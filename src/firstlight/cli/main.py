@@ -127,7 +127,7 @@ def build(verb: str, module: Verb) -> Parser:
 def _formatter(prog: str) -> argparse.HelpFormatter:
     """argparse's own, told how wide the terminal is: to find that out it would import shutil, before the first probe."""
     try:
-        width = int(os.environ.get("COLUMNS", "")) or os.get_terminal_size().columns
+        width = int(os.environ.get("COLUMNS") or os.get_terminal_size().columns)
     except (ValueError, OSError):
         width = 80
     return argparse.HelpFormatter(prog, width=max(width - 2, 20))
