@@ -71,7 +71,7 @@ def run(settings: Settings, command: Sequence[str], variables: Mapping[str, str]
     seen = fingerprint.take()
     prover = None
     if settings.gpus != "none":
-        prover = children.prover(loop, environment, hold=0 if settings.dry_run else settings.holder)
+        prover = children.prover(loop, environment, hold=_hold(settings))
 
     # CUDA is coming up: from here on an import costs nothing.
     from firstlight.journal import journal as boot_journal
@@ -137,6 +137,11 @@ def app_environment(variables: Mapping[str, str]) -> dict[str, str]:
     return environment
 
 
+def _hold(settings: Settings) -> float:
+    """How long a prover is to hold the driver open, in seconds: a dry run starts no app that could gain by it."""
+    return 0.0 if settings.dry_run else settings.holder
+
+
 def _build(parts: Parts, allowed: frozenset[Remedy]) -> Boot:
     from firstlight.boot import conduct, prescribe
 
@@ -150,7 +155,7 @@ def _build(parts: Parts, allowed: frozenset[Remedy]) -> Boot:
         environment=parts.environment,
         started=parts.started,
         probe_timeout=settings.probe_timeout,
-        hold=0 if settings.dry_run else settings.holder,
+        hold=_hold(settings),
         torch=settings.torch,
         tell=parts.tell,
         seen=parts.seen,

@@ -19,10 +19,10 @@ _SLOW = 5.0
 Tell = Callable[[str], None]
 
 
-def from_files(variables: Mapping[str, str], opened: Mapping[str, int | Unknown] | None = None) -> Facts:
+def _from_files(variables: Mapping[str, str]) -> Facts:
     """What can be read without a child. `variables` is the environment that the app would get."""
     return Facts(
-        devices=devices.collect(opened or {}),
+        devices=devices.collect(opened={}),
         driver=driver.collect(),
         libraries=libraries.collect(variables),
         environment=environment.collect(variables),
@@ -34,7 +34,7 @@ def from_files(variables: Mapping[str, str], opened: Mapping[str, int | Unknown]
 
 def with_prover(loop: Loop, variables: Mapping[str, str], prover: Process, timeout: float, tell: Tell) -> Facts:
     """File facts, and the answer of a prover that was started before. Each of its steps may take `timeout` seconds."""
-    facts = from_files(variables)
+    facts = _from_files(variables)
     waited = _wait_for_steps(loop, prover, timeout, tell)
     return replace(facts, cuda=cuda.read(prover, waited))
 

@@ -18,7 +18,8 @@ def finished(process: Process) -> bool:
 
 def read(process: Process, waited: float) -> Cuda:
     """What the prover has said until now; `waited` is how long we gave it, in seconds, for the words of an Unknown."""
-    said = {step["step"]: step for step in steps(process)}
+    told = steps(process)
+    said = {step["step"]: step for step in told}
     load = said.get("load")
     if load is None:
         return Cuda(library=silence(process, "loading libcuda", waited))
@@ -26,11 +27,10 @@ def read(process: Process, waited: float) -> Cuda:
         return Cuda(library=Unknown(load["error"]))
     visible = load.get("visible_devices")
     init, count = said.get("init"), said.get("count")
-    gpus = _gpus(process, waited, count)
     seconds = {"load": load["seconds"]}
     if init:
         seconds["init"] = init["seconds"]
-    for step in steps(process):
+    for step in told:
         if step["step"] == "gpu" and "context_seconds" in step:
             seconds["context"] = seconds.get("context", 0.0) + step["context_seconds"]
             seconds["kernel"] = seconds.get("kernel", 0.0) + step["kernel_seconds"]
@@ -39,7 +39,7 @@ def read(process: Process, waited: float) -> Cuda:
         driver_version=_driver_version(said.get("version"), process, waited),
         init=init["code"] if init else silence(process, "cuInit", waited),
         count=_count(count, process, waited) if init and init["code"] == 0 else NOT_ASKED,
-        gpus=gpus,
+        gpus=_gpus(told, process, waited),
         nodes_created=tuple((said.get("done") or init or {}).get("nodes_created", ())),
         visible_devices=Unknown("CUDA_VISIBLE_DEVICES is not set", Cause.ABSENT) if visible is None else visible,
         seconds=seconds,
@@ -60,12 +60,13 @@ def _count(step: Step | None, process: Process, waited: float) -> int | Unknown:
     return step["count"] if step["code"] == 0 else Unknown(f"cuDeviceGetCount gave {step['code']}")
 
 
-def _gpus(process: Process, waited: float, count: Step | None) -> tuple[CudaGpu, ...]:
+def _gpus(told: list[Step], process: Process, waited: float) -> tuple[CudaGpu, ...]:
     """One entry for every GPU that was counted; those not proven yet say why."""
-    answered = {step["ordinal"]: step for step in steps(process) if step["step"] == "gpu"}
-    begun = {step["ordinal"] for step in steps(process) if step["step"] == "proving"}
+    count = sum(step["count"] for step in told if step["step"] == "count")
+    answered = {step["ordinal"]: step for step in told if step["step"] == "gpu"}
+    begun = {step["ordinal"] for step in told if step["step"] == "proving"}
     found = []
-    for ordinal in range(count["count"] if count else 0):
+    for ordinal in range(count):
         if ordinal in answered:
             found.append(_gpu(answered[ordinal]))
         elif ordinal in begun:
