@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from firstlight.journal import read
+from firstlight.journal import read, timeline as journal_timeline
 from firstlight.report import timeline
 from pages import benchmark
 
@@ -23,7 +23,7 @@ def pages() -> dict[str, str]:
 
 def _picture() -> str:
     """The timeline of the recorded boot, as the command shows it."""
-    spans = read.timeline(read.read(str(_RECORDED), None).events)
+    spans = journal_timeline.timeline(read.read(str(_RECORDED), None).events)
     return f"```text\n{timeline.timeline(spans)}\n```\n"
 
 

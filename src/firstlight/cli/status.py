@@ -8,7 +8,7 @@ from dataclasses import asdict
 from enum import Enum
 
 from firstlight.cli import recorded, screen
-from firstlight.journal import read
+from firstlight.journal import status
 from firstlight.report import timeline as report
 
 
@@ -19,10 +19,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print it."""
-    stands = read.status(recorded.record(arguments).events)
+    stands = status.status(recorded.record(arguments).events)
     if arguments.format == "json":
         plain = {name: value.value if isinstance(value, Enum) else value for name, value in asdict(stands).items()}
-        print(json.dumps({"version": 1, **plain}, indent=2))
+        print(json.dumps({"version": 2, "cause": stands.cause, "sentence": stands.sentence, **plain}, indent=2))
     else:
         print(report.status(stands, screen.style()))
     return 0

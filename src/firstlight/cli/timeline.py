@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 
 from firstlight.cli import recorded, screen
-from firstlight.journal import read
+from firstlight.journal import timeline
 from firstlight.report import timeline as report
 
 
@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print it."""
     found = recorded.record(arguments)
-    spans = read.timeline(found.events)
+    spans = timeline.timeline(found.events)
     if arguments.format == "json":
         plain = [{**asdict(span), "stage": span.stage.value} for span in spans]
         print(json.dumps({"version": 1, "boot": found.boot, "skipped_lines": found.skipped, "spans": plain}, indent=2))

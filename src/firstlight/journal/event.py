@@ -20,7 +20,9 @@ class Stage(Enum):
     TREAT = "treat"
     WAIT = "wait"
     PROVE = "prove"
-    APP = "app"
+    APP = "app"  # the app runs, and is not ready yet
+    READY = "ready"
+    BACKOFF = "backoff"  # between two lives of the app
     STOP = "stop"
     END = "end"
     HOLD = "hold"

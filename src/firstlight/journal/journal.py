@@ -78,7 +78,6 @@ class Journal:
         self._tell = tell
         self._next = 0
         self._unwritten: dict[int, float] = {}  # numbers of lines that the writer has not confirmed, and when they were handed over
-        self._answers_read = 0
         self._troubled = False
         self._closing = False
 
@@ -98,6 +97,10 @@ class Journal:
         if self._directory is not None:
             self._hand_over(event, self._directory)
         return event
+
+    def note(self, kind: str, **data: Any) -> Event:
+        """Record something that changes no stage."""
+        return self.write(kind, self.events[-1].stage if self.events else Stage.START, **data)
 
     def close(self) -> None:
         """Give the last lines a moment to reach the volume. A writer that hangs is left behind: it ends when its volume answers."""
@@ -121,7 +124,7 @@ class Journal:
             return
         if self._unwritten and clock.now() - next(iter(self._unwritten.values())) > _PATIENCE:
             self._trouble("the volume does not answer")
-        if self._loop.write(self.writer, _line(event)):
+        if self._loop.write(self.writer, line(event)):
             self._unwritten[event.number] = clock.now()
         elif not self.writer.ended:
             self._trouble("too many events wait for the volume")
@@ -138,10 +141,8 @@ class Journal:
     def _listen(self, happening: Happening) -> None:
         """What the writer answers, and its end."""
         if isinstance(happening, Printed) and happening.process is self.writer:
-            lines = self.writer.lines()
-            for line in lines[self._answers_read :]:
-                self._answer(json.loads(line))
-            self._answers_read = len(lines)
+            for answer in self.writer.drain_lines():
+                self._answer(json.loads(answer))
         elif isinstance(happening, Exited) and happening.process is self.writer and not (self._closing and happening.process.status == 0):
             self._trouble(f"its writer has ended ({_how_ended(happening.process.status)})")
 
@@ -159,8 +160,9 @@ class Journal:
             self._tell(f"cannot write the journal to {self._directory}: {words}; events are kept in memory")
 
 
-def _line(event: Event) -> bytes:
-    line = {
+def line(event: Event) -> bytes:
+    """An event as it stands in the journal's file."""
+    fields = {
         "v": JOURNAL_VERSION,
         "boot": event.boot,
         "n": event.number,
@@ -170,7 +172,7 @@ def _line(event: Event) -> bytes:
         "kind": event.kind,
         **event.data,
     }
-    return json.dumps(line, separators=(",", ":"), default=str).encode("ascii") + b"\n"
+    return json.dumps(fields, separators=(",", ":"), default=str).encode("ascii") + b"\n"
 
 
 def _how_ended(status: int | None) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from firstlight.journal.event import Condition, Stage
-from firstlight.journal.read import Span, Status
+from firstlight.journal.status import CheckState, Companion, Status
+from firstlight.journal.timeline import Span
 from firstlight.report import words
 from firstlight.report.style import PLAIN, Style, fit, printable
 
 _BAR = 30
 _COLOURS = {Condition.HEALTHY: "green", Condition.DEGRADED: "yellow", Condition.FAILED: "red"}
+
+_AFTER_START = (Stage.APP, Stage.READY, Stage.BACKOFF, Stage.STOP, Stage.END, Stage.HOLD)
 
 # A stretch that is shorter says nothing; `--format json` has it.
 _SHORTEST = 0.0005
@@ -31,17 +34,35 @@ def status(stands: Status, style: Style = PLAIN) -> str:
         rows.append(("Cause", f"{printable(stands.cause)}: {printable(stands.sentence or '')}"))
     if stands.remedies:
         rows.append(("Cured by", ", ".join(map(printable, stands.remedies))))
-    if stands.app_pid is not None:
-        rows.append(("App", f"pid {stands.app_pid}" if stands.app_code is None else f"ended with exit code {stands.app_code}"))
+    rows += [("App", text) for text in _app(stands)]
+    rows += [("Check", f"{printable(check.check)}: {_verdict(check)}") for check in stands.checks]
+    rows += [("Beside", f"{printable(each.name)}: {_companion(each)}") for each in stands.companions]
+    if stands.hold is not None:
+        rows.append(("Holding", printable(stands.hold)))
     ended = "no end is recorded: it is running, or was killed" if stands.code is None else f"with exit code {stands.code}"
     rows.append(("Ended", ended))
     return fit("\n".join(f"{style.paint(f'{name:<10}', 'bold')} {text}" for name, text in rows), style)
 
 
+def _app(stands: Status) -> list[str]:
+    if stands.app_pid is not None:
+        lives = f", life {stands.lives}: {printable(stands.restart_reason or '')}" if stands.lives > 1 else ""
+        return [f"pid {stands.app_pid}{lives}"]
+    return [] if stands.app_code is None else [f"ended with exit code {stands.app_code}"]
+
+
+def _verdict(check: CheckState) -> str:
+    return {None: "has not answered yet", True: "ok", False: f"failed: {printable(check.words)}"}[check.ok]
+
+
+def _companion(companion: Companion) -> str:
+    return f"pid {companion.pid}" if companion.pid is not None else f"ended with exit code {companion.code}"
+
+
 def timeline(spans: Sequence[Span], style: Style = PLAIN) -> str:
-    """Where the time went: a line for each span, with a bar for its place in the time until the app was started."""
+    """Where the time went: a line for each span, with a bar for its place in the cold start: the time until the app was ready."""
     shown = [span for span in spans if span.seconds >= _SHORTEST or span.words]
-    whole = max((span.start + span.seconds for span in spans if _counts(span)), default=0.0) or 1.0
+    whole = _cold_start(spans)
     lines = [style.paint(f"{'from':>9} {'took':>9}  stage", "bold")]
     for span in shown:
         took = f"{span.seconds:.3f}{'+' if span.unfinished else ''}"
@@ -52,13 +73,16 @@ def timeline(spans: Sequence[Span], style: Style = PLAIN) -> str:
 
 
 def _bar(span: Span, whole: float, style: Style) -> str:
-    if not _counts(span):
+    if span.start + span.seconds > whole + _SHORTEST:
         return " " * _BAR
     first = min(round(_BAR * span.start / whole), _BAR - 1)
     length = max(1, min(round(_BAR * span.seconds / whole), _BAR - first))
     return (" " * first + style.mark("line") * length).ljust(_BAR)
 
 
-def _counts(span: Span) -> bool:
-    """It is a part of the cold start; the app's own life would dwarf that."""
-    return span.stage not in (Stage.APP, Stage.STOP, Stage.END, Stage.HOLD)
+def _cold_start(spans: Sequence[Span]) -> float:
+    """How long it took until the app was ready; where it never was, until it was started, or all was given up."""
+    ready = next((span.start for span in spans if span.stage is Stage.READY), None)
+    if ready is None:
+        ready = max((span.start + span.seconds for span in spans if span.stage not in _AFTER_START), default=0.0)
+    return ready or 1.0

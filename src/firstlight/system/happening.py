@@ -59,5 +59,19 @@ class Changed:
         self.directory = directory
 
 
+class Requested:
+    """Somebody other than the kernel wants something done: a person through the control socket, a check, the watch.
+
+    `action`: stop, restart, retry, rediagnose, hold, exit or relocate. `cause`: order, check, poisoned, zombie, cuda or watch.
+    """
+
+    __slots__ = ("action", "cause", "words")
+
+    def __init__(self, action: str, cause: str, words: str) -> None:
+        self.action = action
+        self.cause = cause
+        self.words = words
+
+
 if TYPE_CHECKING:
-    Happening: TypeAlias = Signalled | Exited | Suspended | Printed | Changed
+    Happening: TypeAlias = Signalled | Exited | Suspended | Printed | Changed | Requested

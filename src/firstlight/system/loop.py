@@ -9,8 +9,9 @@ import os
 import select
 
 from firstlight.system import clock, files, linux
-from firstlight.system.happening import Changed, Exited, Printed, Signalled, Suspended
+from firstlight.system.happening import Changed, Exited, Printed, Requested, Signalled, Suspended
 from firstlight.system.process import IGNORED_BY_PYTHON, Children, Process, program
+from firstlight.system.timers import Timer, Timers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ else:
     import _signal as signal  # `signal` itself would import enum, at twice the cost of this whole room
 
 # For those who take turns: all that they need is here.
-__all__ = ["Changed", "Exited", "Happening", "Loop", "Printed", "Process", "Signalled", "Suspended", "program"]
+__all__ = ["Changed", "Exited", "Happening", "Loop", "Printed", "Process", "Requested", "Signalled", "Suspended", "Timer", "program"]
 
 # Signals that ask us to stop while no app runs.
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
@@ -50,7 +51,7 @@ class _Pipes:
 
 
 class Loop:
-    """Children, signals and directories, awaited together.
+    """Children, signals, directories and timers, awaited together.
 
     Attributes:
         children: every child, those of `start` and others.
@@ -68,6 +69,8 @@ class Loop:
         self._ready: dict[int, Callable[[], list[Happening]]] = {}
         self._pipes: dict[Process, _Pipes] = {}
         self._postponed: list[Happening] = []
+        self._posted: list[Happening] = []
+        self._timers = Timers()
         self._signals: int | None = None
         self._watch: int | None = None
         self._watched: dict[int, str] = {}
@@ -84,8 +87,18 @@ class Loop:
 
     # Children
 
-    def start(self, argv: Sequence[str], env: Mapping[str, str], *, name: str, keep_stdin: bool = False) -> Process:
+    def start(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        name: str,
+        keep_stdin: bool = False,
+        inherit: Mapping[int, int] | None = None,
+    ) -> Process:
         """Start a child whose stdout and stderr are captured. Its stdin is at its end, or stays open for `write`.
+
+        `inherit` gives it more descriptors, as in `Children.spawn`.
 
         Raises:
             OSError: it cannot be started.
@@ -96,7 +109,9 @@ class Loop:
             for _ in range(3):
                 descriptors += os.pipe()
             their_stdin, stdin, stdout, their_stdout, stderr, their_stderr = descriptors
-            process = self.children.spawn(argv, env, name=name, stdin=their_stdin, stdout=their_stdout, stderr=their_stderr)
+            process = self.children.spawn(
+                argv, env, name=name, stdin=their_stdin, stdout=their_stdout, stderr=their_stderr, inherit=inherit
+            )
         except OSError:
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -177,6 +192,29 @@ class Loop:
             except OSError:
                 pass  # the directory is gone, and the watch with it
 
+    # Whatever else
+
+    def call_at(self, when: float, what: Callable[[], None]) -> Timer:
+        """Call `what` in the first turn after the monotonic time `when`. It must neither wait nor take turns itself."""
+        return self._timers.add(when, what)
+
+    def post(self, happening: Happening) -> None:
+        """Let this happen in the next turn."""
+        self._posted.append(happening)
+
+    def receive(self, descriptor: int, ready: Callable[[], None]) -> None:
+        """Call `ready` whenever `descriptor` can be read."""
+
+        def read() -> list[Happening]:
+            ready()
+            return []
+
+        self._register(descriptor, select.POLLIN, read)
+
+    def forget(self, descriptor: int) -> None:
+        """Stop receiving, and close it."""
+        self._forget(descriptor)
+
     # Turns
 
     def turn(self, until: float | None) -> list[Happening]:
@@ -187,16 +225,25 @@ class Loop:
         if self._signals is None:
             self._signals = linux.open_signals(_signals_to_take())
             self._register(self._signals, select.POLLIN, self._read_signals)
-        timeout = None if until is None else max(0.0, (until - clock.now()) * 1000)
         happenings = []
-        for descriptor, _ in self._poll.poll(timeout):
+        for descriptor, _ in self._poll.poll(self._timeout(until)):
             ready = self._ready.get(descriptor)
             if ready is not None:  # an earlier one of this turn may have closed it
                 happenings += ready()
+        self._timers.call_due(clock.now())
+        posted, self._posted = self._posted, []
+        happenings += posted
         for happening in happenings:
             for listener in list(self.listeners):
                 listener(happening)
         return happenings
+
+    def _timeout(self, until: float | None) -> float | None:
+        """How long a turn may sleep, in milliseconds."""
+        if self._posted:
+            return 0.0
+        moments = [moment for moment in (until, self._timers.next) if moment is not None]
+        return max(0.0, (min(moments) - clock.now()) * 1000) if moments else None
 
     def wait_for(self, condition: Callable[[], bool], until: float | None) -> bool:
         """Take turns until `condition()` holds (True) or the monotonic time `until` has come (False).
@@ -309,6 +356,8 @@ def _signals_to_take() -> list[int]:
 
 def _stop_signal(happening: Happening) -> int:
     """The number of the signal that asks us to stop; 0 when this is something else."""
+    if isinstance(happening, Requested):
+        return signal.SIGTERM if happening.action == "stop" else 0
     return happening.number if isinstance(happening, Signalled) and happening.number in STOP_SIGNALS else 0
 
 

@@ -5,6 +5,7 @@ A second reaper anywhere would steal exit codes: a crash would look like a succe
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 
@@ -23,6 +24,9 @@ ERRORS_LIMIT = 64 << 10
 
 # Python ignores these two when it starts, and an ignored signal stays ignored over exec: a child would inherit that.
 IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
+
+# Above every descriptor that a child is given by number.
+_ABOVE = 64
 
 
 class Process:
@@ -56,6 +60,12 @@ class Process:
         """The complete lines of its output so far."""
         complete = self.output[: self.output.rfind(b"\n") + 1]
         return complete.decode("utf-8", "replace").split("\n")[:-1]
+
+    def drain_lines(self) -> list[str]:
+        """The complete lines of its output since they were last drained. For a child that stays: nothing of them is kept."""
+        lines = self.lines()
+        del self.output[: self.output.rfind(b"\n") + 1]
+        return lines
 
     def take_output(self, piece: bytes) -> None:
         """Keep what it printed on stdout, as far as there is room."""
@@ -93,11 +103,12 @@ class Children:
         stdin: int | None = None,
         stdout: int | None = None,
         stderr: int | None = None,
+        inherit: Mapping[int, int] | None = None,
         group: bool = True,
     ) -> Process:
         """Start a child. `path` is the file to execute, `argv[0]` by default; there is no search along PATH.
 
-        A descriptor of None is inherited. The child has the signal mask that we were started with; signals that were
+        A descriptor of None is inherited. `inherit` gives it more of ours: its number in the child, our number. The child has the signal mask that we were started with; signals that were
         ignored then are ignored, the others are at their default. SIGPIPE and SIGXFSZ are always at their default,
         since Python has changed them before anybody could look.
 
@@ -105,15 +116,22 @@ class Children:
             OSError: it cannot be started; its errno is that of fork or exec.
         """
         duplicates = [(os.POSIX_SPAWN_DUP2, source, target) for target, source in enumerate((stdin, stdout, stderr)) if source is not None]
-        pid = os.posix_spawn(
-            path or argv[0],
-            list(argv),
-            env,
-            file_actions=duplicates,
-            setsigmask=self._inherited_mask,
-            setsigdef=IGNORED_BY_PYTHON,
-            setpgroup=0 if group else os.getpgrp(),
-        )
+        # Put out of the way of all targets first: one's target may be another's source.
+        lifted = {target: fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, _ABOVE) for target, source in (inherit or {}).items()}
+        duplicates += [(os.POSIX_SPAWN_DUP2, source, target) for target, source in lifted.items()]
+        try:
+            pid = os.posix_spawn(
+                path or argv[0],
+                list(argv),
+                env,
+                file_actions=duplicates,
+                setsigmask=self._inherited_mask,
+                setsigdef=IGNORED_BY_PYTHON,
+                setpgroup=0 if group else os.getpgrp(),
+            )
+        finally:
+            for source in lifted.values():
+                os.close(source)
         process = Process(name, pid, group=group)
         self.running[pid] = process
         return process

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, strategies
 
 from firstlight.errors import UsageError
-from firstlight.journal import read
+from firstlight.journal import read, status as journal_status, timeline as journal_timeline
 from firstlight.journal.event import Condition, Stage
 from firstlight.report import timeline as report
 
@@ -44,7 +44,7 @@ def journal(count: int = len(COLD_START)) -> bytes:
 
 
 def test_the_status_of_a_whole_boot() -> None:
-    stands = read.status(read.parse("b", journal()).events)
+    stands = journal_status.status(read.parse("b", journal()).events)
     assert (stands.stage, stands.condition, stands.code, stands.app_code) == (Stage.END, Condition.HEALTHY, 3, 3)
     assert (stands.usable, stands.expected, stands.probes, stands.cause) == (1, 1, 2, None)
     assert stands.remedies == ("create-device-nodes",)
@@ -61,17 +61,17 @@ def test_the_status_of_a_whole_boot() -> None:
     ],
 )
 def test_the_status_on_the_way(count: int, stage: Stage, condition: Condition | None, cause: str | None) -> None:
-    stands = read.status(read.parse("b", journal(count)).events)
+    stands = journal_status.status(read.parse("b", journal(count)).events)
     assert (stands.stage, stands.condition, stands.cause, stands.code) == (stage, condition, cause, None)
 
 
 def test_a_boot_with_fewer_gpus_than_expected_is_degraded() -> None:
     content = journal(1) + line(1, "diagnosis", "diagnose", 1.0, usable=1, expected=2)
-    assert read.status(read.parse("b", content).events).condition is Condition.DEGRADED
+    assert journal_status.status(read.parse("b", content).events).condition is Condition.DEGRADED
 
 
 def test_the_timeline_has_no_gaps() -> None:
-    spans = read.timeline(read.parse("b", journal()).events)
+    spans = journal_timeline.timeline(read.parse("b", journal()).events)
     stages = [span.stage.value for span in spans]
     assert stages == ["start", "probe", "diagnose", "treat", "probe", "diagnose", "prove", "app", "stop", "end"]
     for before, after in itertools.pairwise(spans):
@@ -80,7 +80,7 @@ def test_the_timeline_has_no_gaps() -> None:
 
 
 def test_a_timeline_without_an_end_says_so() -> None:
-    spans = read.timeline(read.parse("b", journal(9)).events)
+    spans = journal_timeline.timeline(read.parse("b", journal(9)).events)
     assert [span.unfinished for span in spans] == [False] * (len(spans) - 1) + [True]
 
 
@@ -119,14 +119,14 @@ def test_no_damage_stops_a_reader(rubbish: bytes, place: int) -> None:
     content = journal()
     events = read.parse("b", content[:place] + rubbish + content[place:]).events
     if events:
-        report.status(read.status(events))
-        report.timeline(read.timeline(events))
+        report.status(journal_status.status(events))
+        report.timeline(journal_timeline.timeline(events))
 
 
 def test_rendering_obeys_no_terminal_codes() -> None:
     content = journal(1) + line(1, "finding", "diagnose", 1.0, fault="\x1b[2Jx", sentence="\x9b1m\u202e")
     events = read.parse("b", content).events
-    text = report.status(read.status(events)) + report.timeline(read.timeline(events))
+    text = report.status(journal_status.status(events)) + report.timeline(journal_timeline.timeline(events))
     assert not [character for character in text if not character.isprintable() and character != "\n"]
 
 

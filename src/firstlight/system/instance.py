@@ -1,0 +1,87 @@
+"""The instance directory: where one running firstlight keeps its sockets and the app's latest output. Local, and gone with the container.
+
+It is `<run directory>/<boot>/`, of mode 0700. The volume is no place for it: sockets do not work there, and it can hang.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from firstlight.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONTROL = "control.sock"
+
+# How many instances of the past are kept, so that `firstlight logs` still answers after an end.
+_KEPT = 3
+
+
+def directories(variables: Mapping[str, str]) -> list[str]:
+    """Where the run directory may lie unless told otherwise, best first."""
+    runtime = variables.get("XDG_RUNTIME_DIR", "")
+    places = ["/run/firstlight"] if os.geteuid() == 0 else []
+    if os.path.isabs(runtime):
+        places.append(os.path.join(runtime, "firstlight"))
+    # Names under /tmp can be taken by anybody: `_own` looks whose it is.
+    return [*places, f"/tmp/firstlight-{os.geteuid()}", f"/dev/shm/firstlight-{os.geteuid()}"]  # noqa: S108
+
+
+def create(boot: str, run_dir: str, variables: Mapping[str, str]) -> str | None:
+    """Make this boot's directory; None where no place takes one, as on a machine whose every directory is read-only."""
+    for place in [run_dir] if run_dir else directories(variables):
+        try:
+            os.makedirs(place, mode=0o700, exist_ok=True)
+            if not _own(place):
+                continue
+            directory = os.path.join(place, boot)
+            os.mkdir(directory, 0o700)
+        except OSError:
+            continue
+        for old in _instances(place)[:-_KEPT]:
+            _remove(old)
+        return directory
+    return None
+
+
+def latest(variables: Mapping[str, str], run_dir: str = "") -> str:
+    """The directory of the latest instance, running or ended.
+
+    Raises:
+        UsageError: there is none.
+    """
+    places = [run_dir] if run_dir else directories(variables)
+    for place in places:
+        found = _instances(place)
+        if found:
+            return found[-1]
+    raise UsageError(f"cannot find a running firstlight: there is no instance under {', '.join(places)}")
+
+
+def _instances(place: str) -> list[str]:
+    """The instance directories under a run directory that are ours, oldest first. Their names begin with the time."""
+    try:
+        if not _own(place):
+            return []
+        return [path for name in sorted(os.listdir(place)) if _own(path := os.path.join(place, name))]
+    except OSError:
+        return []
+
+
+def _own(directory: str) -> bool:
+    """Whether it is a directory of this user, and no link to one; root takes anybody's."""
+    status = os.lstat(directory)
+    return stat.S_ISDIR(status.st_mode) and os.geteuid() in (status.st_uid, 0)
+
+
+def _remove(directory: str) -> None:
+    """Remove an instance directory; it holds no folders. What cannot be removed stays: it harms nobody."""
+    try:
+        for name in os.listdir(directory):
+            os.unlink(os.path.join(directory, name))
+        os.rmdir(directory)
+    except OSError:
+        pass
