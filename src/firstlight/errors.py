@@ -2,7 +2,7 @@
 
 Error                 something cannot be done; the message begins with "cannot"; exit 70 unless said otherwise
 ├── UsageError        the command line or a file given on it is wrong; nothing was started (exit 64)
-├── SettingsError     a FIRSTLIGHT_* variable is wrong (exit 78)
+├── SettingsError     a FIRSTLIGHT_* variable or firstlight.toml is wrong (exit 78)
 └── CommandError      the app's command cannot be started (exit 126 or 127, as a shell would)
 Stopped               a signal asked us to stop before the app was started (exit 128 + signal)
 """
@@ -22,7 +22,7 @@ class ExitCode(IntEnum):
     NO_GPU = 69  # no usable GPU in this container; another start of it will not help
     INTERNAL = 70  # a fault of firstlight itself
     OTHER_HOST = 75  # the host is at fault: try another one
-    SETTINGS = 78  # a FIRSTLIGHT_* variable is wrong
+    SETTINGS = 78  # a FIRSTLIGHT_* variable or firstlight.toml is wrong
     RESTART_LIMIT = 79  # kept for an app that was restarted too often: not given yet
     NOT_READY = 80  # kept for an app that did not become ready in time: not given yet
     NOT_EXECUTABLE = 126  # the command was found but may not be executed
@@ -42,7 +42,7 @@ class UsageError(Error):
 
 
 class SettingsError(Error):
-    """A setting from the environment is wrong."""
+    """A setting from the environment or from firstlight.toml is wrong."""
 
     exit_code = ExitCode.SETTINGS
 

@@ -8,6 +8,7 @@ import os
 import sys
 
 from firstlight import errors, settings
+from firstlight.cli import run as run_verb
 from firstlight.rehearse import scenario, stage
 from firstlight.system.loop import Loop
 
@@ -26,10 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("text", "json"), help="of the list, or of what doctor and facts print")
     parser.add_argument("--keep", metavar="DIR", help="build the machine in this new folder and leave it there")
     for option in settings.OPTIONS:
-        if option.metavar:
-            parser.add_argument(f"--{option.name}", metavar=option.metavar, help="as of run")
-        else:
-            parser.add_argument(f"--{option.name}", action="store_const", const="true", help="as of run")
+        run_verb.add(parser, option, "as of run")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -48,19 +46,21 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _words(arguments: argparse.Namespace, state: str) -> list[str]:
-    """The command line of the rehearsed firstlight; its journal stays on the machine unless told otherwise."""
+    """The command line of the rehearsed firstlight, which stays on the machine unless told otherwise."""
     if arguments.verb != "run":
         words = [arguments.verb]
         if arguments.format and arguments.verb in ("doctor", "facts"):
             words += ["--format", arguments.format]
         return words
     words = ["run"]
+    # The journal and the settings of the machine that this runs on are none of the simulated one's.
+    elsewhere = {"state-dir": state, "config": "none"}
     for option in settings.OPTIONS:
-        value = getattr(arguments, option.field)
-        if option.name == "state-dir":
-            value = value or state
-        if value is not None:
-            words += [f"--{option.name}", value] if option.metavar else [f"--{option.name}"]
+        value = getattr(arguments, option.field) or elsewhere.get(option.name)
+        if option.kind.switch:
+            words += [f"--{option.name}"] if value else []
+        elif value is not None:
+            words += [f"--{option.name}={text}" for text in (value if option.many else [value])]
     return [*words, "--", *arguments.command]
 
 

@@ -18,14 +18,22 @@ TAKES_SIGNALS = True
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """One flag for each setting; each can also be given as a variable."""
-    for option in settings.OPTIONS:
-        default = f" (default {option.default})" if option.default and option.metavar else ""
-        words = f"{option.words}{default} [{option.variable}]"
-        if option.metavar:
-            parser.add_argument(f"--{option.name}", metavar=option.metavar, help=words)
-        else:
-            parser.add_argument(f"--{option.name}", action="store_const", const="true", help=words)
+    """One flag for each setting; each can also be given as a variable, and in firstlight.toml."""
+    for group, options in settings.GROUPS.items():
+        arguments = parser.add_argument_group(group)
+        for option in options:
+            default = f" (default {option.default})" if option.default and option.metavar else ""
+            repeated = "; can be repeated" if option.many else ""
+            add(arguments, option, f"{option.words}{repeated}{default} [{option.variable}]")
+
+
+def add(arguments: argparse._ActionsContainer, option: settings.Option, words: str) -> None:
+    """The flag of one setting."""
+    if option.kind.switch:
+        arguments.add_argument(f"--{option.name}", dest=option.field, action="store_const", const="true", help=words)
+    else:
+        action = "append" if option.many else "store"
+        arguments.add_argument(f"--{option.name}", dest=option.field, metavar=option.metavar, action=action, help=words)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -35,13 +35,9 @@ _CLOSE_PATIENCE = 0.5
 def default_directory(variables: Mapping[str, str]) -> str | None:
     """Where the journal is kept unless told otherwise: on the network volume, else in the user's state directory.
 
-    None when there is neither. Told from the list of mounts: a hung volume is not touched.
+    None when there is neither.
     """
-    try:
-        mounts = files.read_text("/proc/self/mountinfo").splitlines()
-    except OSError:
-        mounts = []
-    if any(line.split()[4:5] == ["/workspace"] for line in mounts):
+    if files.is_mount("/workspace"):
         return "/workspace/.firstlight"
     state = variables.get("XDG_STATE_HOME", "")
     if not os.path.isabs(state):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import importlib.resources
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, get_type_hints
 
 from firstlight import errors
+from firstlight.settings import toml
 
 DRIVER_VERSION = "580.159.04"
 
@@ -182,25 +182,11 @@ def parse(text: str, name: str) -> Scenario:
         UsageError: the text is no scenario. The message says which part.
     """
     try:
-        data = _toml().loads(text)
+        data = toml.loads(text)
         scenario: Scenario = _build(Scenario, {**data, "name": name}, "the file")
     except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError
         raise errors.UsageError(f"cannot read the scenario {name}: {error}") from None
     return scenario
-
-
-def _toml() -> Any:
-    """The TOML reader: in the standard library since Python 3.11."""
-    if sys.version_info >= (3, 11):
-        import tomllib
-
-        return tomllib
-    else:  # noqa: RET505 - the type checker reads one branch for each version
-        try:
-            import tomli
-        except ImportError:
-            raise errors.UsageError("cannot read scenarios: Python 3.10 has no TOML reader; install the package tomli") from None
-        return tomli
 
 
 def _build(kind: Any, data: Any, where: str) -> Any:

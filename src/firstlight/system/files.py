@@ -61,6 +61,15 @@ def status(name: str, *, follow: bool = True) -> os.stat_result:
     return os.stat(path(name), follow_symlinks=follow)
 
 
+def is_mount(name: str) -> bool:
+    """Whether something is mounted at the absolute path. Told from the list of mounts: a hung volume is not touched."""
+    try:
+        mounts = read_text("/proc/self/mountinfo").splitlines()
+    except OSError:
+        return False
+    return any(line.split()[4:5] == [name] for line in mounts)
+
+
 def make_node(name: str, major: int, minor: int, *, replace: bool) -> None:
     """Make a character device node that everybody may use; `replace` first removes what is there.
 

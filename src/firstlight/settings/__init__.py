@@ -1,0 +1,246 @@
+"""Settings of `run`: flags, variables, firstlight.toml and the app's recipe become one frozen Settings.
+
+A flag wins over its variable, a variable over the file, the file over the app's recipe, and that over the built-in default.
+Each source is read whole: a wrong value is never passed over because a better source hides it. This is the only reader of
+FIRSTLIGHT_* variables. It is read before the first probe starts, so it keeps its imports few.
+"""
+
+from __future__ import annotations
+
+from firstlight import errors
+from firstlight.settings import values
+from firstlight.settings.options import GROUPS, OPTIONS, Option
+from firstlight.settings.values import duration
+from firstlight.system import files
+
+TYPE_CHECKING = False  # `typing` has the same name, and costs two milliseconds before the first probe
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+__all__ = ["GROUPS", "OPTIONS", "Option", "Origin", "Settings", "duration", "load"]
+
+_PREFIX = "FIRSTLIGHT_"
+
+# Variables with our prefix that are no settings of `run`: the token of the page's own clients.
+_OTHER_VARIABLES = frozenset({"FIRSTLIGHT_TOKEN"})
+
+# What Kubernetes puts into every container for a Service that is called firstlight, or firstlight-…: those are not ours.
+_SERVICE_LINK = r"FIRSTLIGHT_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
+_SERVICE_PORTS = ("tcp://", "udp://", "sctp://")
+
+# The volume of a pod, and the file that is read there without being asked for.
+_VOLUME = "/workspace"
+_FILE = "firstlight.toml"
+
+
+class Origin:
+    """Where a value came from.
+
+    Attributes:
+        source: flag, environment, file, recipe or default.
+        name: the flag, the variable, the file's path or the recipe's name; empty for a default.
+    """
+
+    __slots__ = ("name", "source")
+
+    def __init__(self, source: str, name: str = "") -> None:
+        self.source = source
+        self.name = name
+
+
+class Settings:
+    """What `run` was told. Durations are seconds, sizes bytes, signals numbers; an empty text or a port of 0 was not told."""
+
+    __slots__ = ("__dict__", "_origins")  # so that vars() gives the values alone
+
+    gpus: str  # "all", "any", "none" or a number
+    attempts: int
+    delay: float
+    deadline: float
+    probe_timeout: float
+    on_failure: str
+    holder: float  # 0: not at all
+    torch: str
+    allow: tuple[str, ...]
+    watch: float  # 0: not at all
+    on_gpu_fault: str
+
+    app: str
+    port: int
+    with_: tuple[str, ...]
+
+    restart: str
+    restart_delay: float
+    restart_delay_max: float
+    restart_reset: float
+    restart_limit: int  # 0: none
+    restart_window: float
+    success_exit: tuple[int, ...]
+
+    grace: float
+    stop_signal: int
+    rewrite: tuple[tuple[int, int], ...]  # from and to; a later pair wins; 0 drops the signal
+    forward: str
+
+    alive: tuple[str, ...]
+    ready: tuple[str, ...]
+    ready_timeout: float  # 0: none
+
+    log_dir: str
+    log_size: int
+    log_files: int
+    capture: str
+    log_format: str
+    quiet: bool
+
+    serve: str  # HOST:PORT or "off"
+    token_file: str
+
+    config: str  # the file that was read; empty where none was
+    state_dir: str
+    run_dir: str
+    dry_run: bool
+
+    # The tables of the file, by name. Whoever acts on them knows their keys.
+    checks: Mapping[str, Mapping[str, object]]
+    companions: Mapping[str, Mapping[str, object]]
+
+    _origins: dict[str, Origin]
+
+    def __init__(self, found: Mapping[str, object], origins: Mapping[str, Origin] | None = None) -> None:
+        vars(self).update(found)
+        object.__setattr__(self, "_origins", dict(origins or {}))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"settings do not change: {name}")
+
+    def changed(self, **others: object) -> Settings:
+        """The same with some values changed."""
+        return Settings({**vars(self), **others}, self._origins)
+
+    def origin(self, name: str) -> Origin:
+        """Where the value of a setting, by its name, came from."""
+        return self._origins.get(name) or Origin("default")
+
+
+class _Source:
+    """The values of one source, by field, and where each came from, by name."""
+
+    __slots__ = ("origins", "values")
+
+    def __init__(self) -> None:
+        self.values: dict[str, object] = {}
+        self.origins: dict[str, Origin] = {}
+
+    def take(self, option: Option, told: str | Sequence[str], origin: Origin) -> None:
+        """Raises ValueError where the text is wrong."""
+        self.values[option.field] = option.parse(told)
+        self.origins[option.name] = origin
+
+
+def load(
+    flags: Mapping[str, object],
+    environment: Mapping[str, str],
+    recipe_defaults: Callable[[str], Mapping[str, str]] | None = None,
+) -> Settings:
+    """Settings out of all sources. `recipe_defaults` gives what a recipe, by its name, sets; ValueError where there is none.
+
+    Raises:
+        UsageError: a flag's value is wrong.
+        SettingsError: a variable or the file is wrong.
+    """
+    told = _from_flags(flags)
+    variables = _from_environment(environment)
+    path, written = _from_file(str(told.values.get("config") or variables.values.get("config") or ""))
+    recipe = _Source()
+    for source in (told, variables, written):
+        if source.values.get("app"):
+            recipe = _from_recipe(str(source.values["app"]), source.origins["app"], recipe_defaults)
+            break
+    found: dict[str, object] = {"checks": {}, "companions": {}}
+    origins: dict[str, Origin] = {}
+    for source in (_defaults(), recipe, written, variables, told):
+        found.update(source.values)
+        origins.update(source.origins)
+    return Settings({**found, "config": path}, origins)
+
+
+def _defaults() -> _Source:
+    source = _Source()
+    for option in OPTIONS:
+        source.values[option.field] = option.parse(option.default)
+    return source
+
+
+def _from_flags(flags: Mapping[str, object]) -> _Source:
+    source = _Source()
+    for option in OPTIONS:
+        told = flags.get(option.field)
+        if told is None:
+            continue
+        try:
+            source.take(option, told if isinstance(told, list) else str(told), Origin("flag", f"--{option.name}"))
+        except ValueError as error:
+            raise errors.UsageError(f"cannot take --{option.name} {error}") from None
+    return source
+
+
+def _from_environment(environment: Mapping[str, str]) -> _Source:
+    """An empty variable is none: `docker run -e` and compose files make them of what is not set."""
+    source = _Source()
+    by_variable = {option.variable: option for option in OPTIONS}
+    for variable in sorted(name for name in environment if name.startswith(_PREFIX)):
+        text = environment[variable]
+        option = by_variable.get(variable)
+        if not text or variable in _OTHER_VARIABLES or (variable.endswith("_PORT") and text.startswith(_SERVICE_PORTS)):
+            continue
+        if option is None:
+            if _is_service_link(variable):
+                continue
+            raise errors.SettingsError(f"cannot take {variable}: there is no such setting{values.nearest(variable, by_variable)}")
+        try:
+            source.take(option, text, Origin("environment", variable))
+        except ValueError as error:
+            raise errors.SettingsError(f"cannot take {variable}={error}") from None
+    return source
+
+
+def _is_service_link(variable: str) -> bool:
+    import re  # only an unknown variable is worth an expression's compilation
+
+    return re.fullmatch(_SERVICE_LINK, variable) is not None
+
+
+def _from_file(path: str) -> tuple[str, _Source]:
+    """The file that is named, else the one of the volume; its path, empty where there is none."""
+    source = _Source()
+    if path == "none" or not (path or files.is_mount(_VOLUME)):
+        return "", source
+    from firstlight.settings import firstlight_toml
+
+    content = firstlight_toml.read(path or f"{_VOLUME}/{_FILE}", must_be_there=bool(path))
+    if content is None:
+        return "", source
+    path = path or f"{_VOLUME}/{_FILE}"
+    for option, told in content.settings:
+        try:
+            source.take(option, told, Origin("file", path))
+        except ValueError as error:
+            raise errors.SettingsError(f"cannot take {path}{content.line(option.name)}: {option.name} = {error}") from None
+    source.values.update(content.tables)
+    return path, source
+
+
+def _from_recipe(name: str, origin: Origin, defaults: Callable[[str], Mapping[str, str]] | None) -> _Source:
+    source = _Source()
+    if defaults is None:
+        return source
+    try:
+        told = defaults(name)
+    except ValueError as error:
+        wrong = f"cannot take {origin.name}: {error}"
+        raise (errors.UsageError if origin.source == "flag" else errors.SettingsError)(wrong) from None
+    by_name = {option.name: option for option in OPTIONS}
+    for key, text in told.items():
+        source.take(by_name[key], text, Origin("recipe", name))  # ours, so a wrong one is a fault of firstlight itself
+    return source
