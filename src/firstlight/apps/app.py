@@ -1,0 +1,175 @@
+"""The shape of a check, of a log pattern and of a recipe. Data alone: who asks and who acts is elsewhere.
+
+    recipe = recipes.recipe("comfyui")              # an App, or ValueError with the words for whoever named it
+    port = recipe.port_for(command, settings_port)  # the setting, else --port in the command, else the recipe's own
+    checks = recipe.checks_for(command, port)       # tuple[Check, ...]; add those of apps/parse.py to them
+    order = [check_json(check) for check in checks if check.asked]   # for programs/check_app.py
+    lines = patterns_json(recipe.patterns, checks)  # for the pump: name and regex of each line to look for
+
+What a failure of a check means for the app is decided in supervise/health.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any
+
+# What a value of a JSON answer can be compared with.
+Scalar = str | int | float | bool | None
+
+
+class Kind(Enum):
+    """How a check is answered. The first three ask the app; the other two listen to it."""
+
+    HTTP = "http"
+    TCP = "tcp"
+    EXEC = "exec"
+    LOG = "log"  # a line of the app's output: proves `ready`, disproves `alive`
+    NOTIFY = "notify"  # READY=1 on the app's NOTIFY_SOCKET
+
+
+class Level(Enum):
+    """What a check is about."""
+
+    ALIVE = "alive"  # the app works at all: where it does not, only a new start helps
+    READY = "ready"  # the app can be given work
+
+
+class OnFailure(Enum):
+    """What a failed check asks for."""
+
+    RESTART = "restart"
+    NOTE = "note"
+
+
+class Meaning(Enum):
+    """What a line of the app's output, or the failure of a check, says beyond itself."""
+
+    CUDA = "cuda"  # CUDA failed: if the app ends now, that is why
+    POISONED = "poisoned"  # its CUDA context is broken for good: the app may live on, but will compute nothing
+    ZOMBIE = "zombie"  # it serves, but what does the work is dead
+
+
+class Test(Enum):
+    """What a rule asks of one value."""
+
+    EQUALS = "equals"
+    EMPTY = "empty"  # "", [] or {}
+    NOT_EMPTY = "not-empty"
+    PRESENT = "present"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule on the JSON that an HTTP check is answered with.
+
+    `path` leads to the value: keys and numbers of elements with dots between them, "." for all of the answer.
+    """
+
+    path: str
+    test: Test
+    value: Scalar = None
+    needs_gpu: bool = False  # left out where the app's command says that it shall run without one
+
+    def __str__(self) -> str:
+        words = f"{self.path} {self.test.value}"
+        return f"{words} {self.value}" if self.test is Test.EQUALS else words
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One question about the app, and how often it is put. Durations are seconds."""
+
+    name: str
+    level: Level
+    kind: Kind
+    target: str = ""  # http: the URL; tcp: HOST:PORT; log: the regex
+    command: tuple[str, ...] = ()  # exec: its words; no shell reads them
+    period: float = 10.0
+    timeout: float = 3.0
+    threshold: int = 3  # failures in a row that make it failed; one success makes it well
+    start_period: float = 600.0  # failures do not count before this, or the first success
+    start_interval: float = 0.25  # the period until the first success: a cold start is awaited, not sampled
+    on_failure: OnFailure = OnFailure.NOTE
+    means: Meaning | None = None  # what its failure means; None: no more than that it failed
+    status: tuple[int, ...] = ()  # http: the codes that are well; none: 200 to 399
+    expect: tuple[Rule, ...] = ()  # http: all must hold
+    fail_when: tuple[Rule, ...] = ()  # http: it fails when all of these hold
+    headers: tuple[tuple[str, str], ...] = ()  # http: sent with the request
+
+    @property
+    def asked(self) -> bool:
+        """It is put to the app by the checker; the others are answered by what the app prints or sends."""
+        return self.kind in (Kind.HTTP, Kind.TCP, Kind.EXEC)
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A line of the app's output that means something. The regex is searched in each line, as bytes without its end."""
+
+    name: str
+    meaning: Meaning
+    regex: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """A recipe: what is known of one app."""
+
+    name: str
+    words: str  # what it is, for the page of recipes
+    port: int
+    port_flag: str = "--port"  # by which its command may name another
+    checks: tuple[Check, ...]  # {port} stands for the port
+    patterns: tuple[Pattern, ...] = ()
+    defaults: Mapping[str, str] = field(default_factory=dict)  # settings that it changes, by the name of the setting
+    no_gpu_flags: tuple[str, ...] = ()  # words of the command with which it runs without a GPU on purpose
+
+    def port_for(self, command: Sequence[str], setting: int | None = None) -> int:
+        """The port where the app will listen: as set, else as its command says, else its own."""
+        if setting is not None:
+            return setting
+        named = re.findall(rf"(?:^|\s){self.port_flag}[=\s]+(\d{{1,5}})(?=\s|$)", " ".join(command))
+        return int(named[-1]) if named else self.port
+
+    def checks_for(self, command: Sequence[str], port: int) -> tuple[Check, ...]:
+        """Its checks for this command on this port."""
+        without_gpu = any(word in self.no_gpu_flags for words in command for word in words.split())
+        return tuple(_fitted(check, port, without_gpu=without_gpu) for check in self.checks)
+
+
+def _fitted(check: Check, port: int, *, without_gpu: bool) -> Check:
+    expect = tuple(rule for rule in check.expect if not (without_gpu and rule.needs_gpu))
+    return replace(check, target=check.target.replace("{port}", str(port)), expect=expect)
+
+
+def check_json(check: Check) -> dict[str, Any]:
+    """A check that is `asked`, as programs/check_app.py reads it."""
+    return {
+        "name": check.name,
+        "kind": check.kind.value,
+        "target": check.target,
+        "command": list(check.command),
+        "period": check.period,
+        "timeout": check.timeout,
+        "threshold": check.threshold,
+        "start_period": check.start_period,
+        "start_interval": check.start_interval,
+        "status": list(check.status),
+        "expect": [_rule_json(rule) for rule in check.expect],
+        "fail_when": [_rule_json(rule) for rule in check.fail_when],
+        "headers": [list(header) for header in check.headers],
+    }
+
+
+def _rule_json(rule: Rule) -> dict[str, Any]:
+    return {"path": rule.path, "test": rule.test.value, "value": rule.value}
+
+
+def patterns_json(patterns: Iterable[Pattern], checks: Iterable[Check]) -> list[dict[str, str]]:
+    """What to look for in the app's output: the patterns of its recipe, and its log checks under their own names."""
+    lines = [{"name": pattern.name, "regex": pattern.regex.decode("utf-8")} for pattern in patterns]
+    return lines + [{"name": check.name, "regex": check.target} for check in checks if check.kind is Kind.LOG]

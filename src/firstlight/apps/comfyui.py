@@ -1,0 +1,54 @@
+"""ComfyUI.
+
+`/system_stats` asks CUDA for its free memory each time, so it tells more than that a server listens. It answers once all custom nodes are
+imported, because the port is bound last. Whether a node was imported can be told by its class alone:
+`--ready "http://127.0.0.1:8188/object_info/CLASS . not-empty"`; a class that is not there gives {} with status 200.
+
+The thread that runs prompts can die of an exception (ComfyUI issue 16312), and the server goes on to answer and to take prompts that it never
+runs. Then prompts are pending while none is running; in a healthy one that lasts for a moment between two prompts.
+
+On SIGTERM ComfyUI dies at once; SIGINT is its way to stop.
+"""
+
+from __future__ import annotations
+
+from firstlight.apps import cuda_lines
+from firstlight.apps.app import App, Check, Kind, Level, Meaning, OnFailure, Pattern, Rule, Test
+
+APP = App(
+    name="comfyui",
+    words="ComfyUI",
+    port=8188,
+    checks=(
+        Check(
+            name="system-stats",
+            level=Level.READY,
+            kind=Kind.HTTP,
+            target="http://127.0.0.1:{port}/system_stats",
+            # A prompt that is being loaded holds Python's lock for seconds at a time.
+            timeout=10.0,
+            expect=(Rule("devices.0.type", Test.EQUALS, "cuda", needs_gpu=True),),
+            status=(200,),
+        ),
+        Check(
+            name="queue",
+            level=Level.ALIVE,
+            kind=Kind.HTTP,
+            target="http://127.0.0.1:{port}/queue",
+            period=5.0,
+            timeout=10.0,
+            # Three in a row, 5 s apart: longer than the moment between two prompts.
+            threshold=3,
+            fail_when=(Rule("queue_pending", Test.NOT_EMPTY), Rule("queue_running", Test.EMPTY)),
+            on_failure=OnFailure.RESTART,
+            means=Meaning.ZOMBIE,
+            status=(200,),
+        ),
+    ),
+    patterns=(
+        *cuda_lines.PATTERNS,
+        Pattern("comfyui-worker-died", Meaning.ZOMBIE, rb"^Exception in thread Thread-\d+ \(prompt_worker\):?\s*$"),
+    ),
+    defaults={"restart": "on-failure", "stop-signal": "INT"},
+    no_gpu_flags=("--cpu",),
+)
