@@ -10,62 +10,38 @@ import os
 import signal
 import sys
 
-from firstlight.errors import ExitCode, Stopped
+from firstlight.boot.parts import Parts
+from firstlight.errors import ExitCode, SettingsError, Stopped, UsageError
 from firstlight.probe import children, fingerprint
 from firstlight.supervise import command as app_command
 from firstlight.system import clock, standard_error
-from firstlight.system.happening import Exited
 from firstlight.system.loop import Loop
 
 TYPE_CHECKING = False  # `typing` has the same name, and costs two milliseconds before the first probe
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from firstlight.boot.conduct import Abandoned, Boot, Ready
+    from firstlight.apps.app import App, Check
+    from firstlight.boot.conduct import Abandoned, Boot
     from firstlight.faults.fault import Remedy
     from firstlight.journal.journal import Journal
     from firstlight.settings import Settings
-    from firstlight.system.loop import Happening
+    from firstlight.supervise.companions import Companion
+    from firstlight.supervise.crew import Crew
     from firstlight.system.process import Process
 
 
-class Parts:
-    """What a boot is made of.
-
-    Attributes:
-        environment: the app's; remedies change it on the way.
-        started: when the boot began, in monotonic seconds.
-        seen: the fingerprint of the devices from before the first probe.
-    """
-
-    def __init__(
-        self,
-        *,
-        settings: Settings,
-        environment: dict[str, str],
-        loop: Loop,
-        journal: Journal,
-        tell: Callable[[str], None],
-        started: float,
-        seen: tuple[object, ...],
-    ) -> None:
-        self.settings = settings
-        self.environment = environment
-        self.loop = loop
-        self.journal = journal
-        self.tell = tell
-        self.started = started
-        self.seen = seen
-
-
 def run(settings: Settings, command: Sequence[str], variables: Mapping[str, str], inherited_mask: Iterable[int]) -> int:
-    """`firstlight run`: a whole boot, and the app's life. Give the exit code.
+    """`firstlight run`: the whole course, from the first probe to the app's last end. Give the exit code.
 
     Raises:
         CommandError: the command does not exist (127) or may not be executed (126). Nothing was started then.
+        SettingsError, UsageError: a check or a companion makes no sense. Nothing was started then.
     """
     started = clock.now()
     app_command.find(command[0], variables)
+    recipe, checks = _checks(settings, command)
+    companions = _companions(settings)
     environment = app_environment(variables)
     loop = Loop(inherited_mask)
     seen = fingerprint.take()
@@ -76,19 +52,23 @@ def run(settings: Settings, command: Sequence[str], variables: Mapping[str, str]
     # CUDA is coming up: from here on an import costs nothing.
     from firstlight.journal import journal as boot_journal
     from firstlight.journal.event import Stage
+    from firstlight.supervise.crew import build as build_crew
 
     directory = None if settings.dry_run else settings.state_dir or boot_journal.default_directory(variables)
     journal = boot_journal.Journal(loop, directory, environment, started=started)
     tell = _say_nothing if settings.quiet else standard_error.say
     parts = Parts(settings=settings, environment=environment, loop=loop, journal=journal, tell=tell, started=started, seen=seen)
+    crew = build_crew(loop, journal, settings, variables, tell, recipe=recipe, checks=checks, companions=companions)
     journal.write("boot", Stage.START, command=list(command), pid=os.getpid(), settings=vars(settings))
     code = int(ExitCode.INTERNAL)
     try:
-        code = _boot(parts, command, prover)
+        crew.begin()
+        code = _course(parts, crew, command, prover)
     except Stopped as stopped:
-        parts.tell(f"stopped by signal {stopped.signal} before the app was started")
+        parts.tell(f"stopped by signal {stopped.signal} while no app was running")
         code = 128 + stopped.signal
     finally:
+        crew.close()
         _end_children(loop, journal)
         journal.write("end", Stage.END, code=code)
         journal.close()
@@ -118,7 +98,7 @@ def cured_environment(variables: Mapping[str, str], inherited_mask: Iterable[int
     code = ExitCode.OK
     try:
         if settings.gpus != "none":
-            boot = _build(parts, frozenset({Remedy.REWRITE_VISIBLE_DEVICES, Remedy.FIX_LIBRARY_PATH}))
+            boot = _boot(parts, started, parts.seen, frozenset({Remedy.REWRITE_VISIBLE_DEVICES, Remedy.FIX_LIBRARY_PATH}))
             outcome = conduct.conduct(boot, children.prover(loop, environment, hold=0))
             code = outcome.step.code if isinstance(outcome, conduct.Abandoned) else ExitCode.OK
     finally:
@@ -137,12 +117,83 @@ def app_environment(variables: Mapping[str, str]) -> dict[str, str]:
     return environment
 
 
+def _checks(settings: Settings, command: Sequence[str]) -> tuple[App | None, tuple[Check, ...]]:
+    """The recipe that the settings name, and every check of the app. Imports nothing where none is asked for."""
+    if not (settings.app or settings.alive or settings.ready or settings.checks):
+        return None, ()
+    from firstlight.apps import parse, recipes
+    from firstlight.apps.app import Level
+
+    try:
+        recipe = recipes.recipe(settings.app) if settings.app else None
+    except ValueError as error:
+        raise _wrong(settings, "app", f"{settings.app!r}: {error}") from None
+    found: list[Check] = []
+    if recipe is not None:
+        found += recipe.checks_for(command, recipe.port_for(command, settings.port or None))
+    for level in Level:
+        for number, text in enumerate(getattr(settings, level.value), 1):
+            try:
+                found.append(parse.spec(text, level, f"{level.value}-{number}"))
+            except ValueError as error:
+                raise _wrong(settings, level.value, f"{text!r}: {error}") from None
+    for name, table in settings.checks.items():
+        try:
+            found.append(parse.table(name, table))
+        except ValueError as error:
+            raise SettingsError(f"cannot take [checks.{name}] of {settings.config}: {error}") from None
+    # The last one of a name counts: a table changes a check of the recipe.
+    return recipe, tuple({check.name: check for check in found}.values())
+
+
+def _companions(settings: Settings) -> list[Companion]:
+    """Every companion that the settings name."""
+    if not (settings.with_ or settings.companions):
+        return []
+    from firstlight.supervise import companions
+
+    try:
+        found = companions.from_commands(settings.with_)
+    except ValueError as error:
+        raise _wrong(settings, "with", str(error)) from None
+    try:
+        found += companions.from_tables(settings.companions)
+    except ValueError as error:
+        raise SettingsError(f"cannot take {settings.config}: {error}") from None
+    names = [companion.name for companion in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise _wrong(settings, "with", f"{twice}: a companion of that name is in {settings.config} too")
+    return found
+
+
+def _wrong(settings: Settings, name: str, words: str) -> UsageError | SettingsError:
+    """The error for a setting's value that only its user can judge; its kind is that of where the value came from."""
+    origin = settings.origin(name)
+    if origin.source == "flag":
+        return UsageError(f"cannot take --{name} {words}")
+    return SettingsError(f"cannot take {origin.name or name} {words}")
+
+
+def _course(parts: Parts, crew: Crew, command: Sequence[str], prover: Process | None) -> int:
+    """From the first probe to the app's last end."""
+    from firstlight.boot import conduct, lives
+
+    allowed = conduct.allowed_remedies(parts.settings.allow)
+
+    def bring_up(started: float, seen: tuple[object, ...]) -> Boot:
+        return _boot(parts, started, seen, allowed)
+
+    course = lives.Course(parts=parts, crew=crew, command=command, bring_up=bring_up, report=_report)
+    return lives.run(course, prover)
+
+
 def _hold(settings: Settings) -> float:
     """How long a prover is to hold the driver open, in seconds: a dry run starts no app that could gain by it."""
     return 0.0 if settings.dry_run else settings.holder
 
 
-def _build(parts: Parts, allowed: frozenset[Remedy]) -> Boot:
+def _boot(parts: Parts, started: float, seen: tuple[object, ...], allowed: frozenset[Remedy]) -> Boot:
     from firstlight.boot import conduct, prescribe
 
     settings = parts.settings
@@ -153,102 +204,26 @@ def _build(parts: Parts, allowed: frozenset[Remedy]) -> Boot:
             gpus=settings.gpus, attempts=settings.attempts, delay=settings.delay, deadline=settings.deadline, allowed=allowed
         ),
         environment=parts.environment,
-        started=parts.started,
+        started=started,
         probe_timeout=settings.probe_timeout,
         hold=_hold(settings),
         torch=settings.torch,
         tell=parts.tell,
-        seen=parts.seen,
+        seen=seen,
         dry_run=settings.dry_run,
     )
 
 
-def _boot(parts: Parts, command: Sequence[str], prover: Process | None) -> int:
-    """From the first probe to the app's end."""
-    if prover is None:
-        return _start(parts, command, None)
-    from firstlight.boot import conduct
-
-    boot = _build(parts, conduct.allowed_remedies(parts.settings.allow))
-    outcome = conduct.conduct(boot, prover)
-    if isinstance(outcome, conduct.Abandoned):
-        return _give_up(parts, boot, outcome)
-    if isinstance(outcome, conduct.Rehearsed):
-        parts.tell(f"dry run: would {outcome.would}")
-        return int(ExitCode.OK)
-    parts.tell(_readiness(boot, outcome))
-    # A prover that was told to hold for no time is about to end, and is no holder.
-    return _start(parts, command, outcome.holder if parts.settings.holder else None)
-
-
-def _start(parts: Parts, command: Sequence[str], holder: Process | None) -> int:
-    """Start the app and look after it until it ends."""
-    if parts.settings.dry_run:
-        parts.tell(f"dry run: would start {command[0]}")
-        return int(ExitCode.OK)
-    from firstlight.journal.event import Stage
-    from firstlight.probe import answers
-    from firstlight.supervise import app
-
-    def started(process: Process) -> None:
-        if holder is not None and not holder.ended:
-            # So that the holder can see the app's own context come up, and let go.
-            parts.loop.write(holder, f"app {process.pid}\n".encode())
-
-    def note_release(held: Process) -> None:
-        why = next((step["why"] for step in answers.steps(held) if step["step"] == "released"), "it died")
-        parts.journal.write("holder", Stage.APP, released=why)
-
-    def note(happening: Happening) -> None:
-        if holder is not None and isinstance(happening, Exited) and happening.process is holder:
-            note_release(holder)
-
-    if holder is not None and holder.ended:
-        note_release(holder)
-    parts.loop.listeners.append(note)
-    try:
-        return app.run(
-            parts.loop,
-            command,
-            parts.environment,
-            grace=parts.settings.grace,
-            journal=parts.journal,
-            on_start=started,
-            tell=parts.tell,
-        )
-    finally:
-        # From here on we end the holder ourselves, and the journal is about to be closed.
-        parts.loop.listeners.remove(note)
-
-
-def _give_up(parts: Parts, boot: Boot, outcome: Abandoned) -> int:
-    """Say why, on one screen; then end, or stay up for a person."""
-    from firstlight.journal.event import Stage
+def _report(boot: Boot, outcome: Abandoned) -> None:
+    """Say on one screen why no GPU can be had."""
     from firstlight.report import give_up
     from firstlight.report.style import choose
 
     style = choose(os.environ, terminal=os.isatty(2), encoding=sys.stderr.encoding)
-    holds = parts.settings.on_failure == "hold" and not parts.settings.dry_run
     report = give_up.render(
         outcome.diagnosis, outcome.step, treatments=boot.treatments, attempts=boot.attempts, elapsed=boot.elapsed, style=style
     )
     standard_error.write(report)
-    stage = Stage.HOLD if holds else Stage.END
-    parts.journal.write("give-up", stage, code=int(outcome.step.code), reason=outcome.step.reason)
-    if holds:
-        parts.tell("holding: the container stays up so that you can log in; `firstlight doctor` says what is wrong now")
-        parts.loop.wait_for(lambda: False, None)
-    return int(outcome.step.code)
-
-
-def _readiness(boot: Boot, ready: Ready) -> str:
-    """One line: how many GPUs are proven, which, and how long it took."""
-    from firstlight.probe.facts import Unknown
-
-    gpus = () if isinstance(ready.facts.cuda, Unknown) else ready.facts.cuda.gpus
-    names = ", ".join(sorted({str(gpu.name) for gpu in gpus if gpu.proven is True}))
-    count = ready.diagnosis.usable
-    return f"CUDA proven on {count} GPU{'s' if count != 1 else ''} ({names}) after {boot.elapsed:.2f} s"
 
 
 def _end_children(loop: Loop, journal: Journal) -> None:

@@ -20,13 +20,18 @@ CATCHABLE = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, sig
 # Starts one command after the other under one loop, as `run` does, and prints what came of each that is not as it should be.
 EVERY_EXIT = """
 import os, sys
+from firstlight import settings
 from firstlight.journal.journal import Journal
-from firstlight.supervise import app
+from firstlight.supervise.app import App
 from firstlight.system.loop import Loop
 loop = Loop()
 journal = Journal(loop, None, {}, started=0.0)
+chosen = settings.load({}, {})
 def end(script):
-    return app.run(loop, ["sh", "-c", script], os.environ, grace=8, journal=journal, on_start=lambda process: None, tell=print)
+    app = App(loop, ["sh", "-c", script], os.environ, chosen, journal, print, before_stop=print)
+    app.watch(lambda requested: False)
+    app.end_leftovers()
+    return app.exit_code
 for code in range(256):
     if end(f"exit {code}") != code: print("exit", code)
 for number in (1, 2, 3, 6, 9, 11, 13, 15, 34, 64):

@@ -17,7 +17,7 @@ from firstlight.probe.facts import Facts, Unknown, encode
 from firstlight.remedies import apply
 from firstlight.remedies.plan import Applied, Failed, Refused, Risk
 from firstlight.system import clock
-from firstlight.system.loop import Changed
+from firstlight.system.loop import Changed, Requested
 
 if TYPE_CHECKING:
     from firstlight.journal.journal import Journal
@@ -125,6 +125,14 @@ def examine(boot: Boot, prover: Process) -> tuple[Facts, Diagnosis]:
     return facts, diagnosis
 
 
+def readiness(boot: Boot, ready: Ready) -> str:
+    """One line: how many GPUs are proven, which, and how long it took."""
+    gpus = () if isinstance(ready.facts.cuda, Unknown) else ready.facts.cuda.gpus
+    names = ", ".join(sorted({str(gpu.name) for gpu in gpus if gpu.proven is True}))
+    count = ready.diagnosis.usable
+    return f"CUDA proven on {count} GPU{'s' if count != 1 else ''} ({names}) after {boot.elapsed:.2f} s"
+
+
 def _progress(boot: Boot) -> Progress:
     return Progress(attempts=boot.attempts, elapsed=boot.elapsed, tried=frozenset(boot.tried))
 
@@ -227,17 +235,22 @@ def _wait(boot: Boot, step: Wait) -> None:
     _tell_wait(boot, step)
     boot.journal.write("wait", Stage.WAIT, seconds=step.seconds, fault=step.finding.fault.id if step.finding else "")
     changes: list[Changed] = []
+    orders: list[Requested] = []
 
     def note(happening: Happening) -> None:
         if isinstance(happening, Changed):
             changes.append(happening)
+        elif isinstance(happening, Requested):
+            orders.append(happening)
 
     boot.loop.listeners.append(note)
     try:
         until = clock.now() + step.seconds
         while clock.now() < until:
-            boot.loop.wait_for(lambda: bool(changes), min(clock.now() + _PROC_PERIOD, until))
+            boot.loop.wait_for(lambda: bool(changes or orders), min(clock.now() + _PROC_PERIOD, until))
             changes.clear()
+            if orders:
+                return  # somebody wants to know now
             if fingerprint.take() != boot.seen:
                 boot.journal.write("note", Stage.WAIT, words="the devices changed")
                 return

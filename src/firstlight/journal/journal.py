@@ -51,6 +51,8 @@ class Journal:
     Attributes:
         boot: the boot's id, which is also the name of its file: 20261123T203607Z-1f2e.
         events: the latest events.
+        directory: the state directory; None where events are kept in memory alone.
+        listeners: called with every event, as soon as it is one.
         writer: the child that writes; None before the first event, and where there is nothing to write to.
     """
 
@@ -66,9 +68,10 @@ class Journal:
         """`directory` is the state directory, None to keep events in memory alone; `started` is when the boot began, monotonic."""
         self.boot = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(2).hex()}"
         self.events: collections.deque[Event] = collections.deque(maxlen=_KEPT)
+        self.directory = directory
+        self.listeners: list[Callable[[Event], None]] = []
         self.writer: Process | None = None
         self._loop = loop
-        self._directory = directory
         self._environment = environment
         self._started = started
         self._tell = tell
@@ -90,8 +93,10 @@ class Journal:
         )
         self._next += 1
         self.events.append(event)
-        if self._directory is not None:
-            self._hand_over(event, self._directory)
+        if self.directory is not None:
+            self._hand_over(event, self.directory)
+        for listener in list(self.listeners):
+            listener(event)
         return event
 
     def note(self, kind: str, **data: Any) -> Event:
@@ -153,7 +158,7 @@ class Journal:
         """Say once that the journal is not written."""
         if not self._troubled:
             self._troubled = True
-            self._tell(f"cannot write the journal to {self._directory}: {words}; events are kept in memory")
+            self._tell(f"cannot write the journal to {self.directory}: {words}; events are kept in memory")
 
 
 def line(event: Event) -> bytes:

@@ -1,4 +1,4 @@
-"""The app's life under us: start it, forward signals to it, reap, stop it, and give its exit code."""
+"""One life of the app: start it, forward signals to it, reap, stop it, end what it leaves."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import signal
 from typing import TYPE_CHECKING
 
 from firstlight.journal.event import Stage
-from firstlight.supervise import command as app_command, terminal
+from firstlight.supervise import command as app_command, leftovers, terminal
 from firstlight.system import clock, linux
-from firstlight.system.loop import Signalled, Suspended
+from firstlight.system.loop import Requested, Signalled, Suspended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from firstlight.journal.journal import Journal
-    from firstlight.system.loop import Loop
-    from firstlight.system.process import Process
+    from firstlight.settings import Settings
+    from firstlight.system.loop import Happening, Loop
 
 # The kernel raises these in the process that erred. Ours are ours; sent by somebody else they are meant for the app.
 SYNCHRONOUS = frozenset(
@@ -29,52 +29,9 @@ STOPPING = frozenset({signal.SIGTERM, signal.SIGINT})
 # timeout(1) and others send a signal to us and to our group: two within microseconds are one request.
 _SAME_REQUEST = 0.005
 
-# How long a killed app may take to go, in seconds. One that waits for a dead disk or GPU never goes; we do.
-_KILL_PATIENCE = 2.0
 
-# How often we look whether the app's leftovers have gone: one of them may be somebody else's child and die unheard.
-_LEFTOVER_PERIOD = 0.1
-
-
-def run(
-    loop: Loop,
-    command: Sequence[str],
-    environment: Mapping[str, str],
-    *,
-    grace: float,
-    journal: Journal,
-    on_start: Callable[[Process], None],
-    tell: Callable[[str], None],
-) -> int:
-    """Start `command` and look after it until it and all that it started has ended. Give its exit code, or 128 + its signal.
-
-    `grace` is how many seconds it may take to stop before it is killed; `on_start` is called with the running app.
-
-    Raises:
-        CommandError: it cannot be started (126 or 127).
-        Stopped: a stop signal came before it was started.
-    """
-    _adopt_orphans(tell)
-    loop.wait_for(lambda: False, clock.now())  # a stop signal may be waiting: then nothing is started
-    interactive = terminal.is_ours()
-    app = App(loop, app_command.start(loop.children, command, environment), grace, journal, tell, interactive=interactive)
-    journal.write("app-started", Stage.APP, pid=app.process.pid, command=list(command))
-    if interactive:
-        terminal.hand_to(app.process.pid)
-        loop.children.send(app.process, signal.SIGCONT)  # it was stopped if it read before the terminal was its own
-    try:
-        on_start(app.process)
-        app.watch()
-        app.end_leftovers()
-    finally:
-        if interactive:
-            terminal.hand_to(os.getpgrp())
-    code = app.exit_code()
-    journal.write("app-exited", Stage.STOP, code=code, status=app.process.status, orphans_reaped=loop.children.orphans_reaped)
-    return code
-
-
-def _adopt_orphans(tell: Callable[[str], None]) -> None:
+def adopt_orphans(tell: Callable[[str], None]) -> None:
+    """Let what the app leaves behind become ours to reap, and to end."""
     if os.getpid() == 1:
         return  # PID 1 gets them anyway
     try:
@@ -84,82 +41,131 @@ def _adopt_orphans(tell: Callable[[str], None]) -> None:
 
 
 class App:
-    """A running app and how far its stop has come."""
+    """A running app and how far its stop has come.
+
+    Attributes:
+        process: the app itself.
+        stopped_by: the signal or the order that ends everything; None as long as nobody asked for that.
+        asked: what somebody wants done with it, the first that ends this life; None as long as nobody does.
+    """
 
     def __init__(
-        self, loop: Loop, process: Process, grace: float, journal: Journal, tell: Callable[[str], None], *, interactive: bool
+        self,
+        loop: Loop,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        settings: Settings,
+        journal: Journal,
+        tell: Callable[[str], None],
+        *,
+        life: int = 1,
+        output: tuple[int, int] | None = None,
+        before_stop: Callable[[str], None],
     ) -> None:
-        self.process = process
+        """Start it. `output` are the descriptors that it writes to; None for our own. `before_stop` is told why it will be stopped.
+
+        Raises:
+            CommandError: it cannot be started (126 or 127).
+            Stopped: a stop signal came before it was started.
+        """
+        self.stopped_by: str | None = None
+        self.asked: Requested | None = None
         self._loop = loop
-        self._grace = grace
+        self._settings = settings
         self._journal = journal
         self._tell = tell
-        self._interactive = interactive
         self._kill_at: float | None = None  # set once a stop has begun
-        self._asked: set[int] = set()  # orphans that were asked to stop
+        self._before_stop = before_stop
+        self._lost = False  # it does not go although it was killed: it waits for a dead disk or GPU
+        self._term_at: float | None = None  # when a softer stop signal is followed by SIGTERM
+        self._rewrite = {signal.SIGTERM: settings.stop_signal, **dict(settings.rewrite)}
+        self._mark = f"{journal.boot}/{life}"
+        loop.wait_for(lambda: False, clock.now())  # a stop signal may be waiting: then nothing is started
+        self._interactive = terminal.is_ours()
+        stdout, stderr = output or (None, None)
+        variables = {**environment, leftovers.LIFE: self._mark}
+        self.process = app_command.start(loop.children, command, variables, stdout=stdout, stderr=stderr)
+        if self._interactive:
+            terminal.hand_to(self.process.pid)
+            loop.children.send(self.process, signal.SIGCONT)  # it was stopped if it read before the terminal was its own
 
+    @property
     def exit_code(self) -> int:
         """What a shell would say: the exit code, or 128 + the signal. 137 for one that not even SIGKILL has ended yet."""
         if self.process.status is None:
             return 128 + signal.SIGKILL
         return self.process.status if self.process.status >= 0 else 128 - self.process.status
 
-    def watch(self) -> None:
-        """Forward and reap until the app itself has ended, or has been killed and does not go."""
-        while not self.process.ended:
-            self._turn(self._kill_at)
-            if self._kill_at is not None and clock.now() >= self._kill_at and not self.process.ended:
-                self._tell("the app has not stopped in time: killing it")
-                self._loop.children.send(self.process, signal.SIGKILL)
-                self._await(lambda: self.process.ended, clock.now() + _KILL_PATIENCE)
-                return
+    def watch(self, wanted: Callable[[Requested], bool]) -> None:
+        """Forward and reap until the app has ended, or has been killed and does not go.
+
+        `wanted` says whether what somebody asks for ends this life of the app; the app is stopped then.
+        """
+        while not (self.process.ended or self._lost):
+            moments = [moment for moment in (self._kill_at, self._term_at) if moment is not None]
+            for happening in self._loop.turn(min(moments, default=None)):
+                self._take(happening, wanted)
+            now = clock.now()
+            if self._term_at is not None and now >= self._term_at:
+                self._term_at = None
+                self._send(signal.SIGTERM)
+            if self._kill_at is not None and now >= self._kill_at and not self.process.ended:
+                self._kill()
 
     def end_leftovers(self) -> None:
-        """End what the app has left: its process group and, when we are PID 1, also what has slipped out of that group."""
-        if not self._leftovers():
-            return
-        if self._kill_at is None:
-            self._loop.children.send(self.process, signal.SIGTERM)
-            self._kill_at = clock.now() + self._grace
-        while self._leftovers() and clock.now() < self._kill_at:
-            self._ask_orphans()
-            self._turn(min(self._kill_at, clock.now() + _LEFTOVER_PERIOD))
-        self._await(self._killed, clock.now() + _KILL_PATIENCE)
+        """End what it has left: its process group, and what has slipped out of that but is of this life."""
 
-    def _killed(self) -> bool:
-        """Kill all that is left; True when nothing was."""
+        def deadline() -> float:
+            if self._kill_at is None:
+                self._kill_at = clock.now() + self._settings.grace
+            return self._kill_at
+
+        left = leftovers.Leftovers(self._loop, self.process, leftovers.of_life(self._mark), lambda happening: self._take(happening, None))
+        left.end(deadline, asked=self._kill_at is not None)
+        if self._interactive:
+            terminal.hand_to(os.getpgrp())
+
+    def stop(self, words: str) -> None:
+        """Begin a stop of our own; `words` say why."""
+        if self._kill_at is None and not self.process.ended:
+            self._begin_stop(words)
+            self._send(self._settings.stop_signal)
+
+    def _begin_stop(self, words: str) -> None:
+        # Whoever looks at readiness learns it before the app does.
+        self._journal.write("stopping", Stage.STOP, reason=words)
+        self._before_stop(words)
+        self._kill_at = clock.now() + self._settings.grace
+        if self._settings.stop_signal not in (signal.SIGTERM, signal.SIGKILL):
+            self._term_at = clock.now() + self._settings.grace / 2
+
+    def _kill(self) -> None:
+        self._tell("the app has not stopped in time: killing it")
         self._loop.children.send(self.process, signal.SIGKILL)
-        for pid in self._orphans():
-            self._loop.children.send_orphan(pid, signal.SIGKILL)
-        return not self._leftovers()
+        until = clock.now() + leftovers.KILL_PATIENCE
+        while not self.process.ended and clock.now() < until:
+            self._loop.turn(until)
+        self._lost = not self.process.ended
 
-    def _await(self, condition: Callable[[], bool], until: float) -> None:
-        while not condition() and clock.now() < until:
-            self._turn(min(until, clock.now() + _LEFTOVER_PERIOD))
+    def _take(self, happening: Happening, wanted: Callable[[Requested], bool] | None) -> None:
+        if isinstance(happening, Signalled):
+            self._forward(happening)
+        elif isinstance(happening, Suspended) and happening.process is self.process and self._interactive and os.getpid() != 1:
+            # Ctrl-Z in an interactive shell: the shell waits for us, so we stop with the app. SIGCONT wakes both.
+            os.kill(os.getpid(), signal.SIGSTOP)
+        elif isinstance(happening, Requested):
+            self._answer(happening, wanted)
 
-    def _leftovers(self) -> bool:
-        return self._loop.children.send(self.process, 0) or bool(self._orphans())
+    def _answer(self, requested: Requested, wanted: Callable[[Requested], bool] | None) -> None:
+        if requested.action == "stop":
+            self.stopped_by = requested.words
+            self.stop(requested.words)
+        elif wanted is not None and self.asked is None and wanted(requested):
+            self.asked = requested
+            self.stop(requested.words)
 
-    def _orphans(self) -> list[int]:
-        """As PID 1, all that has lost its parent is ours to end. Elsewhere a daemon may well outlive the command that started it."""
-        return self._loop.children.orphans() if os.getpid() == 1 else []
-
-    def _ask_orphans(self) -> None:
-        for pid in self._orphans():
-            if pid not in self._asked:
-                self._asked.add(pid)
-                self._loop.children.send_orphan(pid, signal.SIGTERM)
-
-    def _turn(self, until: float | None) -> None:
-        for happening in self._loop.turn(until):
-            if isinstance(happening, Signalled):
-                self._take(happening)
-            elif isinstance(happening, Suspended) and happening.process is self.process and self._interactive and os.getpid() != 1:
-                # Ctrl-Z in an interactive shell: the shell waits for us, so we stop with the app. SIGCONT wakes both.
-                os.kill(os.getpid(), signal.SIGSTOP)
-
-    def _take(self, signalled: Signalled) -> None:
-        """Forward a signal to the app's group, and begin or hasten a stop where it asks for one."""
+    def _forward(self, signalled: Signalled) -> None:
+        """Forward a signal to the app, and begin or hasten a stop where it asks for one."""
         number = signalled.number
         if number in SYNCHRONOUS and (signalled.from_kernel or signalled.sender == os.getpid()):
             return
@@ -167,9 +173,21 @@ class App:
             terminal.hand_to(self.process.pid)
         if number in STOPPING:
             signal.sigtimedwait({number}, _SAME_REQUEST)
-        self._loop.children.send(self.process, number)
-        if number in STOPPING:
-            now = clock.now()
-            self._kill_at = now if self._kill_at is not None else now + self._grace
-        stage = Stage.APP if self._kill_at is None else Stage.STOP
-        self._journal.write("signal", stage, number=number, sender=signalled.sender)
+        forwarded = self._rewrite.get(number, number)
+        if number in STOPPING and forwarded:
+            self.stopped_by = f"signal {number}"
+            if self._kill_at is None:
+                self._begin_stop(self.stopped_by)
+            else:
+                self._kill_at = clock.now()
+        if forwarded:
+            self._send(forwarded)
+        stage = Stage.STOP if self._kill_at is not None else None
+        words = {"number": number, "sender": signalled.sender, **({"as": forwarded} if forwarded != number else {})}
+        if stage is None:
+            self._journal.note("signal", **words)
+        else:
+            self._journal.write("signal", stage, **words)
+
+    def _send(self, number: int) -> None:
+        self._loop.children.send(self.process, number, group=self._settings.forward == "group")

@@ -47,8 +47,17 @@ def _why_not(path: str) -> str:
     return "it may not be executed (chmod +x?)"
 
 
-def start(children: Children, command: Sequence[str], environment: Mapping[str, str]) -> Process:
-    """Start the app in a process group of its own. It inherits stdin, stdout and stderr.
+def start(
+    children: Children,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    name: str = "app",
+    stdin: int | None = None,
+    stdout: int | None = None,
+    stderr: int | None = None,
+) -> Process:
+    """Start a command in a process group of its own. A descriptor of None is inherited.
 
     Raises:
         CommandError: it cannot be started (126 or 127).
@@ -56,14 +65,26 @@ def start(children: Children, command: Sequence[str], environment: Mapping[str, 
     path = find(command[0], environment)
     try:
         try:
-            return children.spawn(command, environment, name="app", path=path)
+            argv = list(command)
+            if environment.get("LISTEN_PID") == str(os.getpid()):
+                path, argv = _listening(path, argv)
+            return children.spawn(argv, environment, name=name, path=path, stdin=stdin, stdout=stdout, stderr=stderr)
         except OSError as error:
             if error.errno != errno.ENOEXEC:
                 raise
         # A script without a #! line: shells and execvp give it to sh.
-        return children.spawn(["/bin/sh", path, *command[1:]], environment, name="app")
+        script = ["/bin/sh", path, *command[1:]]
+        return children.spawn(script, environment, name=name, stdin=stdin, stdout=stdout, stderr=stderr)
     except OSError as error:
         why = error.strerror
         if error.errno == errno.ENOENT:
             why = "it is there, but the interpreter or the loader that it names is not"
         raise CommandError(f"cannot start {path}: {why}", ExitCode.NOT_EXECUTABLE) from None
+
+
+def _listening(path: str, argv: list[str]) -> tuple[str, list[str]]:
+    """Sockets were passed to us by number (sd_listen_fds(3)): they are the command's, whose own pid LISTEN_PID must then be.
+
+    Only the process itself knows that in time, so a shell writes it down and becomes the command.
+    """
+    return "/bin/sh", ["sh", "-c", 'LISTEN_PID=$$; export LISTEN_PID; program=$1; shift; exec "$program" "$@"', "sh", path, *argv[1:]]

@@ -32,6 +32,7 @@ class Cause(Enum):
     APP = "app"  # it ended by itself
     CUDA = "cuda"  # it ended by itself, and CUDA had failed it
     CHECK = "check"
+    LATE = "late"  # it was not ready in time
     ORDER = "order"  # somebody asked for a restart
     POISONED = "poisoned"  # its CUDA context was broken for good
     WATCH = "watch"  # the watch found its GPU ill
@@ -130,6 +131,11 @@ def wanted(cause: Cause, policy: Policy) -> bool:
     return cause in _WANTED or policy.when is not When.NEVER
 
 
+def ends_life(cause: Cause, policy: Policy) -> bool:
+    """Whether a living app is to be stopped for this cause. Who is late is, even where nothing follows but our own end."""
+    return cause is Cause.LATE or wanted(cause, policy)
+
+
 def after(ended: Ended, history: History, policy: Policy, *, chance: float) -> Restart | End:
     """What follows. `chance` is a random number from 0 to 1."""
     code = _exit_code(ended.status, policy)
@@ -138,7 +144,7 @@ def after(ended: Ended, history: History, policy: Policy, *, chance: float) -> R
     if ended.cause is Cause.ORDER:
         return _restart(ended, replace(history, restarts=history.restarts + 1), 0.0)
     if not wanted(ended.cause, policy):
-        return End(code, ended.words)
+        return End(int(ExitCode.NOT_READY) if ended.cause is Cause.LATE else code, ended.words)
     if policy.when is When.ON_FAILURE and ended.cause is Cause.APP and code == 0:
         return End(code, ended.words)
     of_the_gpu = ended.cause in OF_THE_GPU
@@ -150,6 +156,11 @@ def after(ended: Ended, history: History, policy: Policy, *, chance: float) -> R
     delay = next_delay(0.0 if ended.good >= policy.reset else history.delay, policy)
     counts = {"gpu": count} if of_the_gpu else {"app": count}
     return _restart(ended, replace(history, delay=delay, restarts=history.restarts + 1, **counts), jittered(delay, chance))
+
+
+def again(reason: str, history: History) -> Restart:
+    """Begin anew after a hold, because somebody said so: from the GPU on, at once, and counted for nothing."""
+    return Restart(delay=0.0, reason=reason, cause=Cause.ORDER, to=To.GPU, history=replace(history, restarts=history.restarts + 1))
 
 
 def next_delay(last: float, policy: Policy) -> float:

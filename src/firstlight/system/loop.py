@@ -10,7 +10,7 @@ import select
 
 from firstlight.system import clock, files, linux
 from firstlight.system.happening import Changed, Exited, Printed, Requested, Signalled, Suspended
-from firstlight.system.process import IGNORED_BY_PYTHON, Children, Process, program
+from firstlight.system.process import IGNORED_BY_PYTHON, Children, Process, module, program
 from firstlight.system.timers import Timer, Timers
 
 TYPE_CHECKING = False
@@ -23,7 +23,20 @@ else:
     import _signal as signal  # `signal` itself would import enum, at twice the cost of this whole room
 
 # For those who take turns: all that they need is here.
-__all__ = ["Changed", "Exited", "Happening", "Loop", "Printed", "Process", "Requested", "Signalled", "Suspended", "Timer", "program"]
+__all__ = [
+    "Changed",
+    "Exited",
+    "Happening",
+    "Loop",
+    "Printed",
+    "Process",
+    "Requested",
+    "Signalled",
+    "Suspended",
+    "Timer",
+    "module",
+    "program",
+]
 
 # Signals that ask us to stop while no app runs.
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)

@@ -207,6 +207,15 @@ def program(name: str, *arguments: str, interpreter: str | None = None, confined
     return [interpreter, "-c", script, *arguments]
 
 
+def module(name: str) -> list[str]:
+    """The command line that runs `main()` of a module of ours that needs libraries, in an interpreter like this one.
+
+    It finds modules where we do; in the one file its libraries lie in an archive of their own, which it opens first.
+    """
+    run = f"from firstlight.programs.bring_libraries import bring; bring(); from {name} import main"
+    return [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:] = {sys.path!r}; {run}; sys.exit(main())"]
+
+
 def _living_child(pid: str) -> bool:
     try:
         state, parent = files.read_text(f"/proc/{pid}/stat").rpartition(")")[2].split()[:2]

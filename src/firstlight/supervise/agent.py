@@ -1,0 +1,114 @@
+"""The agent: a process of its own that shows how we stand (firstlight.serve) and takes orders over its control socket.
+
+It is fed with the journal, from the first event on, so it can die and be started again at any time. Nothing here waits for it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from firstlight.journal import journal as boot_journal
+from firstlight.supervise.resident import Resident, line
+from firstlight.system import clock, instance as instances
+from firstlight.system.loop import Requested, module
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from firstlight.journal.event import Event
+    from firstlight.journal.journal import Journal
+    from firstlight.settings import Settings
+    from firstlight.system.loop import Loop, Timer
+
+# How long the app has the machine to itself, in seconds; a command that is over by then never needs the agent.
+_AFTER_APP = 0.3
+
+ORDERS = ("restart", "stop", "retry", "rediagnose")
+
+
+class Agent:
+    """The agent as the core sees it."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        journal: Journal,
+        environment: Mapping[str, str],
+        settings: Settings,
+        *,
+        instance: str | None,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._loop = loop
+        self._journal = journal
+        self._tell = tell
+        self._told: set[str] = set()
+        self._asked_for = settings.origin("serve").source != "default"
+        configuration = {
+            "step": "configure",
+            "boot": journal.boot,
+            "serve": settings.serve,
+            "control": os.path.join(instance, instances.CONTROL) if instance else None,
+            "instance": instance,
+            "token_file": settings.token_file or None,
+            "logs": os.path.join(instance, "app.log") if instance else None,
+            "state_dir": journal.directory,
+            "hosts": [host] if (host := _public_host(settings, environment)) else [],
+        }
+        self._configuration = line(configuration)
+        argv = module("firstlight.serve.agent")
+        self._resident = Resident(loop, "agent", argv, environment, greet=self._greet, answer=self._answer, ended=self._ended)
+        self._pending: Timer | None = None
+        journal.listeners.append(self._hear)
+
+    def close(self) -> None:
+        """Let it end."""
+        self._journal.listeners.remove(self._hear)
+        if self._pending is not None:
+            self._pending.cancel()
+        self._resident.close()
+
+    def _greet(self) -> bytes:
+        return self._configuration + b"".join(map(boot_journal.line, self._journal.events))
+
+    def _hear(self, event: Event) -> None:
+        """Pass the journal on; and start the agent as soon as that holds nobody up: at the first wait, at a hold, or after the app."""
+        if event.kind in ("wait", "hold"):
+            self._resident.start()
+        elif event.kind == "app-started" and self._pending is None:
+            self._pending = self._loop.call_at(clock.now() + _AFTER_APP, self._resident.start)
+        elif self._resident.running and not self._resident.feed(boot_journal.line(event)):
+            self._resident.restart()  # it is behind, and would miss this one: a new one begins with all of them
+
+    def _answer(self, said: Mapping[str, Any]) -> None:
+        step = said.get("step")
+        if step == "order" and said.get("order") in ORDERS:
+            order, by = str(said["order"]), str(said.get("by", "somebody"))
+            self._journal.note("order", order=order, by=by)
+            self._loop.post(Requested(order, "order", f"{order}, ordered by {by}"))
+        elif step == "listening":
+            self._journal.note("agent", listening=said.get("address"), control=said.get("control"))
+            if self._asked_for and said.get("address"):
+                self._say(f"the status page is at http://{said['address']}/")
+        elif step == "token":
+            self._say(f"the token of the status page is in {said.get('file')}")
+        elif step == "trouble":
+            self._journal.note("agent", trouble=said.get("words"))
+            if self._asked_for:
+                self._say(str(said.get("words")))
+
+    def _ended(self, how: str) -> None:
+        self._journal.note("agent", ended=how)
+
+    def _say(self, words: str) -> None:
+        """Say once what a new agent would say again."""
+        if words not in self._told:
+            self._told.add(words)
+            self._tell(words)
+
+
+def _public_host(settings: Settings, environment: Mapping[str, str]) -> str:
+    """The name under which RunPod's proxy brings the page to the public."""
+    pod, port = environment.get("RUNPOD_POD_ID", ""), settings.serve.rpartition(":")[2]
+    return f"{pod}-{port}.proxy.runpod.net" if pod and port.isdigit() else ""

@@ -1,0 +1,150 @@
+"""How the app is, on the loop: the checker's answers, the pump's lines and the app's own word go into `health`, what follows comes out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from firstlight.apps import app as apps
+from firstlight.journal.event import Stage
+from firstlight.supervise import health
+from firstlight.supervise.resident import Resident, line
+from firstlight.supervise.restart import Cause
+from firstlight.system import clock
+from firstlight.system.loop import Requested, program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from firstlight.journal.journal import Journal
+    from firstlight.system.loop import Loop, Timer
+
+
+class Checker:
+    """The health of one life of the app after the other.
+
+    Attributes:
+        ready_since: since when the app is ready, monotonic; None while it is not.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        journal: Journal,
+        environment: Mapping[str, str],
+        checks: Sequence[apps.Check],
+        patterns: Iterable[apps.Pattern],
+        *,
+        ready_timeout: float,
+    ) -> None:
+        """`ready_timeout` is how long a life may take to become ready, in seconds; 0 for as long as it likes."""
+        self.ready_since: float | None = None
+        self._good = 0.0  # how long it was ready in this life, as far as that is over
+        self._loop = loop
+        self._journal = journal
+        self._checks = checks
+        self._patterns = tuple(patterns)
+        self._ready_timeout = ready_timeout
+        self._timer: Timer | None = None
+        self._life = 0
+        self._health = health.begin(checks, self._patterns)
+        asked = [apps.check_json(check) for check in checks if check.asked]
+        self._order: dict[str, Any] = {"order": "stop"}
+        self._configuration = line({"checks": asked})
+        self._resident = (
+            Resident(loop, "checker", program("check_app"), environment, greet=self._greet, answer=self._answer, ended=self._ended)
+            if asked
+            else None
+        )
+
+    @property
+    def names(self) -> list[dict[str, str]]:
+        """The checks, for the journal."""
+        return [{"check": check.name, "level": check.level.value} for check in self._checks]
+
+    @property
+    def good(self) -> float:
+        """For how many seconds the app was ready in this life."""
+        return self._good + (0.0 if self.ready_since is None else clock.now() - self.ready_since)
+
+    def begin_life(self, number: int) -> None:
+        """The app was started."""
+        self._life = number
+        self._good = 0.0
+        self._health = health.begin(self._checks, self._patterns)
+        self._take(*health.started(self._health))
+        if self._ready_timeout and not self._health.ready:
+            self._timer = self._loop.call_at(clock.now() + self._ready_timeout, self._late)
+        if self._resident is not None:
+            self._order = {"order": "start", "life": number}
+            self._resident.start()
+            self._resident.order(**self._order)
+
+    def stop(self, reason: str) -> None:
+        """The app is about to be stopped."""
+        self._take(*health.stopping(self._health, reason))
+
+    def end_life(self, status: int) -> tuple[Cause, str]:
+        """The app has ended: why, and in words."""
+        if self._timer is not None:
+            self._timer.cancel()
+        cause, words = health.cause_of_end(self._health, status, at=clock.now())
+        if self.ready_since is not None:
+            self._withdraw(Stage.STOP, words)
+        if self._resident is not None:
+            self._order = {"order": "stop"}
+            self._resident.order(**self._order)
+        return cause, words
+
+    def close(self) -> None:
+        """Let the checker end."""
+        if self._resident is not None:
+            self._resident.close()
+
+    def printed(self, name: str, text: str) -> None:
+        """The pump has found the line of a pattern or of a log check."""
+        self._take(*health.printed(self._health, name, text, at=clock.now()))
+
+    def notified(self, variables: Mapping[str, str]) -> None:
+        """The app has sent a message to its notify socket."""
+        if "STATUS" in variables:
+            self._journal.note("notify", status=variables["STATUS"][:500])
+        if variables.get("READY") == "1":
+            self._take(*health.notified(self._health, True, "READY=1"))
+        elif variables.get("RELOADING") == "1":
+            self._take(*health.notified(self._health, False, "RELOADING=1"))
+
+    def _greet(self) -> bytes:
+        return self._configuration + line(self._order)
+
+    def _answer(self, said: Mapping[str, Any]) -> None:
+        if said.get("life") == self._life and said.get("step") in ("checked", "waiting"):
+            ok = said.get("ok") if said["step"] == "checked" else None
+            self._take(*health.answered(self._health, str(said.get("check")), ok, str(said.get("words"))))
+
+    def _ended(self, how: str) -> None:
+        self._journal.note("log", words=f"the checker has ended ({how}); a new one goes on")
+
+    def _late(self) -> None:
+        if not self._health.ready:
+            words = f"it was not ready within {self._ready_timeout:g} s: {self._health.why_not_ready}"
+            self._loop.post(Requested("restart", Cause.LATE.value, words))
+
+    def _take(self, after: health.Health, news: Sequence[health.News]) -> None:
+        self._health = after
+        for item in news:
+            if isinstance(item, health.Turned):
+                check = item.check
+                self._journal.note("check", check=check.name, level=check.level.value, ok=item.ok, words=item.words)
+            elif isinstance(item, health.Ready):
+                self.ready_since = clock.now()
+                self._journal.write("ready", Stage.READY, words=item.words)
+            elif isinstance(item, health.Unready):
+                self._withdraw(Stage.STOP if after.stops else Stage.APP, item.reason)
+            else:
+                self._loop.post(Requested("restart", item.cause.value, item.words))
+
+    def _withdraw(self, stage: Stage, reason: str) -> None:
+        """It is ready no longer."""
+        self._good = self.good
+        self.ready_since = None
+        self._journal.write("unready", stage, reason=reason)

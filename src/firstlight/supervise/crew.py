@@ -1,0 +1,155 @@
+"""What works beside the app: its output's way out, its checks, its companions, the watch over its GPUs, the agent, and who is notified."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from firstlight.apps import app as apps, cuda_lines
+from firstlight.supervise import notify, restart
+from firstlight.supervise.checker import Checker
+from firstlight.system import instance as instances
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from firstlight.apps.app import App, Check
+    from firstlight.journal.journal import Journal
+    from firstlight.settings import Settings
+    from firstlight.supervise.agent import Agent
+    from firstlight.supervise.companions import Companion, Companions
+    from firstlight.supervise.output import Output
+    from firstlight.supervise.watch import Watch
+    from firstlight.system.loop import Loop
+
+
+def build(
+    loop: Loop,
+    journal: Journal,
+    settings: Settings,
+    variables: Mapping[str, str],
+    tell: Callable[[str], None],
+    *,
+    recipe: App | None,
+    checks: tuple[Check, ...],
+    companions: Sequence[Companion],
+) -> Crew:
+    """Build all that the settings ask for, and start nothing. `variables` is the environment that we were started with."""
+    environment = {name: value for name, value in variables.items() if name and "=" not in name and name not in notify.OURS}
+    patterns = cuda_lines.PATTERNS if recipe is None else recipe.patterns
+    checker = Checker(loop, journal, environment, checks, patterns, ready_timeout=settings.ready_timeout)
+    crew = Crew(journal, checker)
+    if settings.dry_run:
+        return crew
+    instance = instances.create(journal.boot, settings.run_dir, variables)
+    if instance is None and settings.run_dir:
+        tell(f"cannot make a directory under {settings.run_dir}: there will be no control socket and no local copy of the output")
+    manager = notify.manager(loop, variables)
+    if manager is not None:
+        journal.listeners.append(manager.hear)
+    if instance is not None and any(check.kind.value == "notify" for check in checks):
+        crew.inbox = notify.Inbox(loop, instance, checker.notified)
+    if _captures(settings):
+        from firstlight.supervise.output import Output
+
+        names = [companion.name for companion in companions]
+        lines = apps.patterns_json(patterns, checks)
+        crew.output = Output(
+            loop, journal, environment, settings, instance=instance, companions=names, patterns=lines, matched=checker.printed, tell=tell
+        )
+    if companions:
+        from firstlight.supervise.companions import Companions
+
+        pauses = restart.Policy(delay=settings.restart_delay, delay_max=settings.restart_delay_max, reset=settings.restart_reset)
+        output = crew.output.companion if crew.output is not None else None
+        crew.companions = Companions(loop, journal, environment, companions, pauses=pauses, output=output, tell=tell)
+    if settings.serve != "off" or instance is not None:
+        from firstlight.supervise.agent import Agent
+
+        crew.agent = Agent(loop, journal, environment, settings, instance=instance, tell=tell)
+    return crew
+
+
+def _captures(settings: Settings) -> bool:
+    """Whether what is printed goes through us. A terminal is the app's own, unless we are told otherwise."""
+    if settings.capture == "auto":
+        return not (os.isatty(0) or os.isatty(1))
+    return settings.capture == "on"
+
+
+class Crew:
+    """All of them. Each can be missing but the checker, which knows how the app is even where no check is asked for."""
+
+    def __init__(self, journal: Journal, checker: Checker) -> None:
+        self.output: Output | None = None
+        self.companions: Companions | None = None
+        self.watch: Watch | None = None
+        self.agent: Agent | None = None
+        self.inbox: notify.Inbox | None = None
+        self._journal = journal
+        self._checker = checker
+
+    @property
+    def app_output(self) -> tuple[int, int] | None:
+        """The descriptors that the app writes to; None for our own."""
+        return None if self.output is None else self.output.app
+
+    @property
+    def checks(self) -> list[dict[str, str]]:
+        """The checks of the app, for the journal."""
+        return self._checker.names
+
+    @property
+    def good(self) -> float:
+        """For how many seconds the app was ready in this life."""
+        return self._checker.good
+
+    def environment(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """The app's environment, with what is ours taken out and what is for the app put in."""
+        theirs = {name: value for name, value in environment.items() if name not in notify.OURS}
+        if self.inbox is not None:
+            theirs["NOTIFY_SOCKET"] = self.inbox.path
+        return theirs
+
+    def begin(self) -> None:
+        """The run begins: start what the app is not waited for with."""
+        if self.companions is not None:
+            if self.output is not None:
+                self.output.start()
+            self.companions.start()
+
+    def begin_life(self, number: int, pid: int) -> None:
+        """The app was started."""
+        if self.output is not None:
+            self.output.start()
+            self.output.begin_life(number, pid)
+        self._checker.begin_life(number)
+        if self.watch is not None:
+            self.watch.start()
+
+    def stop(self, reason: str) -> None:
+        """The app is about to be stopped."""
+        self._checker.stop(reason)
+        if self.watch is not None:
+            self.watch.stop()
+
+    def end_life(self, status: int) -> tuple[restart.Cause, str]:
+        """The app has ended. Why, and in words."""
+        if self.watch is not None:
+            self.watch.stop()
+        return self._checker.end_life(status)
+
+    def look(self) -> None:
+        """Look at the GPUs now."""
+        if self.watch is not None:
+            self.watch.look()
+
+    def close(self) -> None:
+        """The run is over: let all of them end, and everything that was printed go out."""
+        self._checker.close()
+        if self.companions is not None:
+            self.companions.stop()
+        if self.output is not None:
+            self.output.drain()
+        if self.agent is not None:
+            self.agent.close()

@@ -1,0 +1,124 @@
+"""sd_notify, both ways: we tell whoever manages us (NOTIFY_SOCKET), and the app can tell us.
+
+The protocol is a datagram of NAME=VALUE lines: sd_notify(3).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from firstlight.journal.event import Stage
+from firstlight.system import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from firstlight.journal.event import Event
+    from firstlight.system.loop import Loop
+
+# What a manager tells its service, and the service's own children must not take for theirs.
+OURS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+
+# By how much each wait for a GPU extends the manager's patience beyond its own length, in seconds.
+_MARGIN = 30.0
+
+_LARGEST = 4096
+
+
+class Manager:
+    """Whoever started us and wants to know how we are. It is told of journal events, and fed its watchdog."""
+
+    def __init__(self, loop: Loop, address: str, period: float | None) -> None:
+        """`period` is how often it wants a sign of life, in seconds."""
+        self._loop = loop
+        # An abstract name begins with "@", which stands for a NUL.
+        self._address = "\0" + address[1:] if address.startswith("@") else address
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+        self._ready = False
+        self._period = period
+        if period is not None:
+            self._feed_watchdog()
+
+    def hear(self, event: Event) -> None:
+        """A listener of the journal."""
+        words = message(event, ready_before=self._ready)
+        self._ready = self._ready or event.kind == "ready"
+        if words:
+            self._send(words)
+
+    def _feed_watchdog(self) -> None:
+        self._send("WATCHDOG=1")
+        assert self._period is not None
+        self._loop.call_at(clock.now() + self._period / 2, self._feed_watchdog)
+
+    def _send(self, words: str) -> None:
+        try:
+            self._socket.sendto(words.encode(), self._address)
+        except OSError:
+            pass  # it is gone, or does not listen: nobody here depends on it
+
+
+def manager(loop: Loop, variables: Mapping[str, str]) -> Manager | None:
+    """Who wants to be told, if anybody does."""
+    address = variables.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return None
+    period = None
+    if variables.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid()) and variables.get("WATCHDOG_USEC", "").isdigit():
+        period = int(variables["WATCHDOG_USEC"]) / 1e6 or None
+    return Manager(loop, address, period)
+
+
+def message(event: Event, *, ready_before: bool) -> str:
+    """What a manager is told of an event; nothing where it is empty. Pure."""
+    data = event.data
+    if event.kind == "ready":
+        return "STATUS=ready" if ready_before else "READY=1\nSTATUS=ready"
+    if event.kind == "stopping":
+        return "STOPPING=1\nSTATUS=stopping"
+    if event.kind == "wait":
+        seconds = data.get("seconds")
+        patience = int(((seconds if isinstance(seconds, (int, float)) else 0) + _MARGIN) * 1e6)
+        return f"EXTEND_TIMEOUT_USEC={patience}\nSTATUS=waiting for {data.get('fault') or 'a GPU'}"
+    if event.kind == "hold":
+        return f"STATUS=holding: {_line(data.get('reason'))}"
+    if event.kind == "restart":
+        return f"STATUS=restarting the app: {_line(data.get('reason'))}"
+    if event.kind == "condition":
+        return f"STATUS={event.stage.value}, {data.get('condition')}"
+    if event.kind == "stage" and event.stage is Stage.PROBE:
+        return "STATUS=bringing CUDA up"
+    if event.kind == "app-started":
+        return "STATUS=the app is starting"
+    return ""
+
+
+def _line(words: object) -> str:
+    return " ".join(str(words).split())
+
+
+class Inbox:
+    """The socket on which the app tells us that it is ready."""
+
+    def __init__(self, loop: Loop, directory: str, heard: Callable[[Mapping[str, str]], None]) -> None:
+        """`heard` gets the variables of each message.
+
+        Raises:
+            OSError: it cannot be made there.
+        """
+        self._loop = loop
+        self._heard = heard
+        self.path = os.path.join(directory, "notify.sock")
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+        self._socket.bind(self.path)
+        loop.receive(self._socket.fileno(), self._read)
+
+    def _read(self) -> None:
+        try:
+            data = self._socket.recv(_LARGEST)
+        except OSError:
+            return
+        lines = data.decode("utf-8", "replace").splitlines()
+        self._heard(dict(line.split("=", 1) for line in lines if "=" in line))

@@ -1,0 +1,157 @@
+"""What the app and its companions print: through pipes of ours to the pump (programs/pump_output.py), and from there on.
+
+We keep both ends of every pipe, so the pump can die and be started again without a byte lost or the app any wiser. Nothing is
+read here: PID 1 moves no bytes.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from firstlight.supervise.resident import Resident, line
+from firstlight.system import clock
+from firstlight.system.loop import program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from firstlight.journal.journal import Journal
+    from firstlight.settings import Settings
+    from firstlight.system.loop import Loop
+
+# The pump's first descriptor behind stdin, stdout and stderr.
+_FIRST = 3
+
+# The copy in the instance directory, for the status page and `firstlight logs`, in bytes.
+_TAIL = 256 << 10
+
+# How long the end waits for a reader of ours that is slow, in seconds, so that it gets all that the app printed.
+_DRAIN_PATIENCE = 8.0
+
+
+class Stream:
+    """One pipe on its way to the pump. `to` is the descriptor that it ends in, None where it is only kept."""
+
+    def __init__(self, name: str, stream: str, to: int | None) -> None:
+        self.name = name
+        self.stream = stream
+        self.to = to
+        self.reading, self.writing = os.pipe()
+
+    def close(self) -> None:
+        """Give back both ends."""
+        self.close_writing()
+        if self.reading >= 0:
+            os.close(self.reading)
+            self.reading = -1
+
+    def close_writing(self) -> None:
+        """Give back our own writing end: the pump then sees the end once all writers have ended."""
+        if self.writing >= 0:
+            os.close(self.writing)
+            self.writing = -1
+
+
+class Output:
+    """The pipes and the pump. `app` has the two descriptors that the app writes to."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        journal: Journal,
+        environment: Mapping[str, str],
+        settings: Settings,
+        *,
+        instance: str | None,
+        companions: Sequence[str],
+        patterns: Sequence[Mapping[str, str]],
+        matched: Callable[[str, str], None],
+        tell: Callable[[str], None],
+    ) -> None:
+        """`patterns` are looked for in the app's lines; `matched` is called with the name of one and the line."""
+        self._loop = loop
+        self._journal = journal
+        self._matched = matched
+        self._tell = tell
+        self._life: dict[str, Any] = {}
+        merged = _same(1, 2)
+        self._streams = [Stream("app", "both" if merged else "stdout", 1)]
+        if not merged:
+            self._streams.append(Stream("app", "stderr", 2))
+        self.app = (self._streams[0].writing, self._streams[-1].writing)
+        self._companions = {name: Stream(name, "both", None) for name in companions}
+        self._streams += self._companions.values()
+        inherit: dict[int, int] = {}
+        described = []
+        for stream in self._streams:
+            ends: list[int | None] = []
+            for end in (stream.reading, stream.to):
+                if end is None:
+                    ends.append(None)
+                    continue
+                ends.append(_FIRST + len(inherit))
+                inherit[_FIRST + len(inherit)] = end
+            described.append({"name": stream.name, "stream": stream.stream, "from": ends[0], "to": ends[1]})
+        configuration = {
+            "streams": described,
+            "tail": instance or "",
+            "tail_size": _TAIL,
+            "directory": settings.log_dir,
+            "size": settings.log_size,
+            "files": settings.log_files,
+            "patterns": [{"id": pattern["name"], "regex": pattern["regex"]} for pattern in patterns],
+        }
+        argv = program("pump_output", line(configuration).decode().strip())
+        self._pump = Resident(loop, "pump", argv, environment, greet=self._greet, answer=self._answer, ended=self._ended, inherit=inherit)
+
+    def companion(self, name: str) -> int:
+        """The descriptor that a companion writes to."""
+        return self._companions[name].writing
+
+    def start(self) -> None:
+        """Start the pump. What was printed before waits in the pipes."""
+        self._pump.start()
+
+    def begin_life(self, number: int, pid: int) -> None:
+        """Tell the pump that the app was started."""
+        self._life = {"order": "life", "life": number, "pid": pid}
+        self._pump.order(**self._life)
+
+    def drain(self) -> None:
+        """At the very end: let all that was printed go out, as long as whoever reads it takes it."""
+        for stream in self._streams:
+            stream.close_writing()
+        self._pump.order(order="drain")
+        self._pump.close()
+        until = clock.now() + _DRAIN_PATIENCE
+        while self._pump.running and clock.now() < until:
+            self._loop.turn(until)
+        for stream in self._streams:
+            stream.close()
+
+    def _greet(self) -> bytes:
+        return line(self._life) if self._life else b""
+
+    def _answer(self, said: Mapping[str, Any]) -> None:
+        step = said.get("step")
+        if step == "matched" and said.get("life") == self._life.get("life"):
+            self._matched(str(said.get("id")), str(said.get("line", "")))
+        elif step in ("trouble", "recovered"):
+            self._journal.note("log", words=str(said.get("words")))
+            self._tell(f"{said.get('words')}")
+        elif step == "closed":
+            # Nobody reads it any more: with our own end gone too, the app finds out as it would without us.
+            for stream in self._streams:
+                if (stream.name, stream.stream) == (said.get("name"), said.get("stream")) and stream.reading >= 0:
+                    os.close(stream.reading)
+                    stream.reading = -1
+
+    def _ended(self, how: str) -> None:
+        self._journal.note("log", words=f"the pump has ended ({how}); a new one goes on")
+
+
+def _same(one: int, other: int) -> bool:
+    """Whether both descriptors lead to one place: then one pipe keeps the order of what is written to either."""
+    first, second = os.fstat(one), os.fstat(other)
+    return (first.st_dev, first.st_ino, first.st_rdev) == (second.st_dev, second.st_ino, second.st_rdev)
