@@ -70,7 +70,7 @@ def _content(path: str, text: str) -> Content:
     except RecursionError:
         raise errors.SettingsError(f"cannot take {path}: it is nested too deeply") from None
     except ValueError as error:  # TOMLDecodeError is one; it names the line
-        raise errors.SettingsError(f"cannot take {path}: {error}") from None
+        raise errors.SettingsError(f"cannot take {path}: it is no TOML: {error}") from None
     content = Content(text)
     for key, value in data.items():
         try:

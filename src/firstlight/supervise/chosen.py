@@ -39,11 +39,11 @@ def choose(settings: Settings, command: Sequence[str]) -> Chosen:
             try:
                 found.append(parse.spec(text, level, f"{level.value}-{number}"))
             except ValueError as error:
-                raise settings.wrong(level.value, f"{masking.quoted(text)}: {error}") from None
+                raise settings.wrong(level.value, f"{masking.quoted(text)}: {masking.masked(str(error))}") from None
     for name, table in settings.checks.items():
         try:
             found.append(parse.table(name, table))
         except ValueError as error:
-            raise SettingsError(f"cannot take {settings.config}: [checks.{name}]: {error}") from None
+            raise SettingsError(f"cannot take {settings.config}: [checks.{name}]: {masking.masked(str(error))}") from None
     # The last one of a name counts: a table changes a check of the recipe.
     return Chosen(settings, recipe, tuple({check.name: check for check in found}.values()))
