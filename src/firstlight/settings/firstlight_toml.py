@@ -21,7 +21,7 @@ _LIMIT = 64 << 10
 _PATIENCE = 10.0
 
 _TABLES = ("checks", "companions")
-_TABLE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
+_TABLE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
 class Content:
@@ -119,7 +119,7 @@ def _tables(room: str, value: object) -> dict[str, dict[str, object]]:
     for name, table in value.items():
         if not _TABLE_NAME.fullmatch(name):
             raise ValueError(
-                f"{name!r} in {room} is no name: it is made of a-z, 0-9, '-', '_' and '.', and begins with a letter or a digit"
+                f"{name!r} in {room} is no name: it is letters, digits, '-', '_' and '.', and begins with one of the first two"
             )
         if not isinstance(table, dict):
             raise ValueError(f"{room}.{name} is not a table: [{room}.{name}]")
