@@ -110,6 +110,36 @@ def test_run_follows_the_file(tmp_path: Path) -> None:
     assert "exit code 0" in ask("status", FIRSTLIGHT_CONFIG=str(file)).stdout
 
 
+# Our own machine, with a volume on /workspace that holds a file of settings.
+POD = """
+mount -t tmpfs machine "$1" && mkdir "$1/workspace" && mount -t tmpfs volume "$1/workspace" && cp "$2" "$1/workspace/firstlight.toml" || exit 99
+for place in /*; do
+    if [ -L "$place" ]; then cp -a "$place" "$1"; elif [ -d "$place" ]; then mkdir "$1$place" && mount --rbind "$place" "$1$place" || exit 99; fi
+done
+shift 2
+exec chroot "$@"
+"""
+
+
+@pytest.mark.root
+def test_the_file_on_the_volume_of_a_pod_is_found_and_a_rehearsal_ignores_it(tmp_path: Path) -> None:
+    file = tmp_path / "some.toml"
+    file.write_text("attempts = 7\n")
+    (root := tmp_path / "root").mkdir()
+    pod = ["unshare", "--mount", "sh", "-c", POD, "sh", str(root), str(file), str(root)]
+    if (tried := subprocess.run([*pod, "true"], capture_output=True, text=True, check=False)).returncode:
+        pytest.skip(f"no machine can be made here: {tried.stderr}")
+    shown = subprocess.run([*pod, FIRSTLIGHT, "config", "show", "--format", "json"], capture_output=True, text=True, check=True)
+    attempts = json.loads(shown.stdout)["settings"]["attempts"]
+    assert (attempts["value"], attempts["from"]) == (7, "/workspace/firstlight.toml")
+
+    file.write_text("attempts = 0\n")
+    refused = subprocess.run([*pod, FIRSTLIGHT, "run", "--gpus", "none", "--", "true"], capture_output=True, text=True, check=False)
+    check_refused(refused, 78, "/workspace/firstlight.toml, line 1: attempts = '0'")
+    rehearsed = subprocess.run([*pod, FIRSTLIGHT, "rehearse", "healthy", "--", "echo", "yes"], capture_output=True, text=True, check=False)
+    assert (rehearsed.returncode, rehearsed.stdout) == (0, "yes\n"), rehearsed.stderr
+
+
 def test_show_names_every_setting_and_where_it_came_from(tmp_path: Path) -> None:
     file = tmp_path / "some.toml"
     file.write_text('grace = 5\n[checks.web]\nhttp = "http://127.0.0.1:1/"\nheaders = {Authorization = "Bearer hunter2"}\n')
