@@ -46,7 +46,8 @@ def test_an_open_that_hangs_is_given_up(hanging: str) -> None:
     with pytest.raises(OSError, match="did not give it within") as caught:
         volume.read(hanging, 100, 0.05)
     assert caught.value.errno == errno.ETIMEDOUT
-    os.waitpid(-1, 0)  # it was killed: else this waits for as long as the lease lasts
+    _pid, status = os.waitpid(-1, 0)
+    assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
 
 
 def test_the_errno_of_the_child_comes_through(tmp_path: Path) -> None:
