@@ -164,10 +164,7 @@ class _Source:
         self.origins[option.name] = origin
 
 
-def load(
-    flags: Mapping[str, object],
-    environment: Mapping[str, str],
-) -> Settings:
+def load(flags: Mapping[str, object], environment: Mapping[str, str]) -> Settings:
     """Settings out of all sources but the app's recipe, which nobody knows before: `Settings.with_recipe` adds that.
 
     Raises:

@@ -152,7 +152,7 @@ def test_any_text_is_taken_or_refused_in_words(option, text: str) -> None:
 
 def test_several_values_stand_in_lines_or_behind_commas() -> None:
     options = {option.name: option for option in OPTIONS}
-    assert options["with"].parse("sh -c 'a, b'\n\n/start.sh") == ("sh -c 'a, b'", "/start.sh")
+    assert options["with"].parse("sh -c 'a, b'\n\n/start.sh\u2028x") == ("sh -c 'a, b'", "/start.sh\u2028x")
     assert options["success-exit"].parse("143, 130\n2") == (143, 130, 2)
     assert options["success-exit"].parse(["143", "130,2"]) == (143, 130, 2)
     assert options["with"].parse(["one\ntwo"]) == ("one\ntwo",)
