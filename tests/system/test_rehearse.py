@@ -211,3 +211,12 @@ def test_an_impossible_scenario_is_refused_in_one_line(text, tmp_path, machines_
     assert done.stderr.startswith("firstlight: cannot ")
     assert done.stderr.count("\n") == 1
     assert not list(machines_folder.iterdir())
+
+
+def test_a_rehearsal_takes_every_option_of_run(tmp_path):
+    machine = tmp_path / "machine"
+    words = ("--keep", str(machine), "--rewrite", "TERM:INT", "--rewrite", "HUP:none", "--success-exit", "143", "--quiet", "--grace", "1s")
+    done = rehearse("healthy", *words, "--", "true")
+    assert (done.returncode, done.stderr) == (0, "")
+    (boot,) = (event["settings"] for event in journal(machine) if event["kind"] == "boot")
+    assert (boot["rewrite"], boot["success_exit"], boot["quiet"], boot["grace"]) == ([[15, 2], [1, 0]], [143], True, 1.0)

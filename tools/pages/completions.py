@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+
 import shtab
 
 from firstlight.cli import main
@@ -9,12 +11,26 @@ from pages import command_line
 
 SHELLS = ("bash", "zsh")
 
+_PATHS = {"FILE": shtab.FILE, "PYTHON": shtab.FILE, "DIR": shtab.DIRECTORY}
+
 
 def pages() -> dict[str, str]:
     """One script for each shell."""
     parser = main.overview()
     parser.usage = None
     choices = parser.add_subparsers()
+    verbs = command_line.verbs()
     for verb, words in main.VERBS:
-        choices.add_parser(verb, help=words, parents=[command_line.verbs()[verb]], add_help=False, allow_abbrev=False)
+        for action in verbs[verb]._actions:
+            _complete(action)
+        choices.add_parser(verb, help=words, parents=[verbs[verb]], add_help=False, allow_abbrev=False)
     return {f"src/firstlight/cli/completions/firstlight.{shell}": shtab.complete(parser, shell) for shell in SHELLS}
+
+
+def _complete(action: argparse.Action) -> None:
+    """Tell shtab what a value may be. The parsers leave that to the settings, whose errors say more than argparse's."""
+    metavar = str(action.metavar)
+    if metavar in _PATHS:
+        action.complete = _PATHS[metavar]
+    elif "|" in metavar and not action.choices:
+        action.choices = [word for word in metavar.split("|") if word.islower()]

@@ -41,6 +41,7 @@ VERBS = (
     ("status", "say how the last boot stands"),
     ("timeline", "show where the time of the last boot went"),
     ("rehearse", "run a whole cold start on a simulated machine, without a GPU"),
+    ("config", "show every setting and where it came from, or check a file of settings"),
     ("completion", "print the completion script of a shell"),
 )
 _MODULES = {verb: f"firstlight.cli.{verb}" for verb, _ in VERBS}

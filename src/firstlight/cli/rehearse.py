@@ -46,17 +46,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _words(arguments: argparse.Namespace, state: str) -> list[str]:
-    """The command line of the rehearsed firstlight, which stays on the machine unless told otherwise."""
+    """The command line of the rehearsed firstlight; its journal stays on the machine unless told otherwise."""
     if arguments.verb != "run":
         words = [arguments.verb]
         if arguments.format and arguments.verb in ("doctor", "facts"):
             words += ["--format", arguments.format]
         return words
     words = ["run"]
-    # The journal and the settings of the machine that this runs on are none of the simulated one's.
-    elsewhere = {"state-dir": state, "config": "none"}
     for option in settings.OPTIONS:
-        value = getattr(arguments, option.field) or elsewhere.get(option.name)
+        value = getattr(arguments, option.field)
+        if option.name == "state-dir":
+            value = value or state
         if option.kind.switch:
             words += [f"--{option.name}"] if value else []
         elif value is not None:

@@ -36,9 +36,14 @@ def add(arguments: argparse._ActionsContainer, option: settings.Option, words: s
         arguments.add_argument(f"--{option.name}", dest=option.field, metavar=option.metavar, action=action, help=words)
 
 
+def load(arguments: argparse.Namespace) -> settings.Settings:
+    """The settings out of the flags and of everything below them."""
+    return settings.load(vars(arguments), os.environ)
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Check everything that can be checked, then hand over to the entry point."""
-    chosen = settings.load(vars(arguments), os.environ)
+    chosen = load(arguments)
     if not arguments.command:
         raise errors.UsageError('cannot run without a command: give it after "--", as in: firstlight run -- python main.py')
     return entrypoint.run(chosen, arguments.command, os.environ, arguments.inherited_mask)

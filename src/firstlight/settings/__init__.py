@@ -15,7 +15,7 @@ from firstlight.system import files
 
 TYPE_CHECKING = False  # `typing` has the same name, and costs two milliseconds before the first probe
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["GROUPS", "OPTIONS", "Option", "Origin", "Settings", "duration", "load"]
 
@@ -46,6 +46,14 @@ class Origin:
     def __init__(self, source: str, name: str = "") -> None:
         self.source = source
         self.name = name
+
+    def wrong(self, setting: str, words: str) -> errors.Error:
+        """The error for a value from here; `words` begin with the value."""
+        if self.source == "flag":
+            return errors.UsageError(f"cannot take {self.name} {words}")
+        if self.source == "environment":
+            return errors.SettingsError(f"cannot take {self.name}={words}")
+        return errors.SettingsError(f"cannot take {self.name or 'the defaults'}: {setting} = {words}")
 
 
 class Settings:
@@ -118,6 +126,24 @@ class Settings:
         """The same with some values changed."""
         return Settings({**vars(self), **others}, self._origins)
 
+    def with_recipe(self, recipe: str, told: Mapping[str, str]) -> Settings:
+        """The same, with what the app's recipe sets, by the name of the setting, wherever nobody set it."""
+        source = _Source()
+        for option in OPTIONS:
+            if option.name in told and self.origin(option.name).source == "default":
+                source.take(option, told[option.name], Origin("recipe", recipe))
+        return Settings({**vars(self), **source.values}, {**self._origins, **source.origins})
+
+    def shown(self) -> dict[str, object]:
+        """All values without what is secret in them, as JSON has them."""
+        from firstlight.settings import masking
+
+        return {field: masking.masked(value) for field, value in vars(self).items()}
+
+    def wrong(self, name: str, words: str) -> errors.Error:
+        """The error for a value that is found to be wrong only where it is used; it names where the value came from."""
+        return self.origin(name).wrong(name, words)
+
     def origin(self, name: str) -> Origin:
         """Where the value of a setting, by its name, came from."""
         return self._origins.get(name) or Origin("default")
@@ -138,12 +164,8 @@ class _Source:
         self.origins[option.name] = origin
 
 
-def load(
-    flags: Mapping[str, object],
-    environment: Mapping[str, str],
-    recipe_defaults: Callable[[str], Mapping[str, str]] | None = None,
-) -> Settings:
-    """Settings out of all sources. `recipe_defaults` gives what a recipe, by its name, sets; ValueError where there is none.
+def load(flags: Mapping[str, object], environment: Mapping[str, str]) -> Settings:
+    """Settings out of all sources but the app's recipe, which nobody knows before: `Settings.with_recipe` adds that.
 
     Raises:
         UsageError: a flag's value is wrong.
@@ -152,14 +174,9 @@ def load(
     told = _from_flags(flags)
     variables = _from_environment(environment)
     path, written = _from_file(str(told.values.get("config") or variables.values.get("config") or ""))
-    recipe = _Source()
-    for source in (told, variables, written):
-        if source.values.get("app"):
-            recipe = _from_recipe(str(source.values["app"]), source.origins["app"], recipe_defaults)
-            break
     found: dict[str, object] = {"checks": {}, "companions": {}}
     origins: dict[str, Origin] = {}
-    for source in (_defaults(), recipe, written, variables, told):
+    for source in (_defaults(), written, variables, told):
         found.update(source.values)
         origins.update(source.origins)
     return Settings({**found, "config": path}, origins)
@@ -178,10 +195,11 @@ def _from_flags(flags: Mapping[str, object]) -> _Source:
         told = flags.get(option.field)
         if told is None:
             continue
+        origin = Origin("flag", f"--{option.name}")
         try:
-            source.take(option, told if isinstance(told, list) else str(told), Origin("flag", f"--{option.name}"))
+            source.take(option, told if isinstance(told, list) else str(told), origin)
         except ValueError as error:
-            raise errors.UsageError(f"cannot take --{option.name} {error}") from None
+            raise origin.wrong(option.name, str(error)) from None
     return source
 
 
@@ -198,10 +216,11 @@ def _from_environment(environment: Mapping[str, str]) -> _Source:
             if _is_service_link(variable):
                 continue
             raise errors.SettingsError(f"cannot take {variable}: there is no such setting{values.nearest(variable, by_variable)}")
+        origin = Origin("environment", variable)
         try:
-            source.take(option, text, Origin("environment", variable))
+            source.take(option, text, origin)
         except ValueError as error:
-            raise errors.SettingsError(f"cannot take {variable}={error}") from None
+            raise origin.wrong(option.name, str(error)) from None
     return source
 
 
@@ -226,21 +245,6 @@ def _from_file(path: str) -> tuple[str, _Source]:
         try:
             source.take(option, told, Origin("file", path))
         except ValueError as error:
-            raise errors.SettingsError(f"cannot take {path}{content.line(option.name)}: {option.name} = {error}") from None
+            raise Origin("file", path + content.line(option.name)).wrong(option.name, str(error)) from None
     source.values.update(content.tables)
     return path, source
-
-
-def _from_recipe(name: str, origin: Origin, defaults: Callable[[str], Mapping[str, str]] | None) -> _Source:
-    source = _Source()
-    if defaults is None:
-        return source
-    try:
-        told = defaults(name)
-    except ValueError as error:
-        wrong = f"cannot take {origin.name}: {error}"
-        raise (errors.UsageError if origin.source == "flag" else errors.SettingsError)(wrong) from None
-    by_name = {option.name: option for option in OPTIONS}
-    for key, text in told.items():
-        source.take(by_name[key], text, Origin("recipe", name))  # ours, so a wrong one is a fault of firstlight itself
-    return source

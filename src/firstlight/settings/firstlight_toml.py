@@ -21,7 +21,7 @@ _LIMIT = 64 << 10
 _PATIENCE = 10.0
 
 _TABLES = ("checks", "companions")
-_TABLE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
+_TABLE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
 class Content:
@@ -70,7 +70,7 @@ def _content(path: str, text: str) -> Content:
     except RecursionError:
         raise errors.SettingsError(f"cannot take {path}: it is nested too deeply") from None
     except ValueError as error:  # TOMLDecodeError is one; it names the line
-        raise errors.SettingsError(f"cannot take {path}: {error}") from None
+        raise errors.SettingsError(f"cannot take {path}: it is no TOML: {error}") from None
     content = Content(text)
     for key, value in data.items():
         try:
@@ -118,7 +118,9 @@ def _tables(room: str, value: object) -> dict[str, dict[str, object]]:
         raise ValueError(f"{room} is a table of tables: [{room}.NAME]")
     for name, table in value.items():
         if not _TABLE_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} in {room} is no name: letters, digits, dashes, dots and underscores")
+            raise ValueError(
+                f"{name!r} in {room} is no name: it is letters, digits, '-', '_' and '.', and begins with one of the first two"
+            )
         if not isinstance(table, dict):
             raise ValueError(f"{room}.{name} is not a table: [{room}.{name}]")
         _check_plain(f"{room}.{name}", table)

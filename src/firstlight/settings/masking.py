@@ -9,7 +9,9 @@ MASK = "***"
 _LONGEST = 100
 
 _USERINFO = re.compile(r"(?<=://)[^/@\s?#'\"]+(?=@)")
-_NAME = r"[\w-]*(?:token|secret|passw(?:or)?d|passphrase|api[-_]?key|access[-_]?key|private[-_]?key|credential|authorization)[\w-]*"
+_NAME = (
+    r"[\w-]*(?:token|secret|passw(?:or)?d|passphrase|api[-_]?key|access[-_]?key|private[-_]?key|credentials?|authorization)(?![a-z])[\w-]*"
+)
 _IS_NAME = re.compile(_NAME, re.IGNORECASE)
 # Behind such a name: "=", ":" or, after a flag, a space; then a quoted text, "Bearer …" or a word. A file's name is no secret.
 _ASSIGNED = re.compile(

@@ -55,7 +55,7 @@ class Option:
         if not self.many:
             return self._parse(texts[-1])
         if isinstance(told, str):
-            texts = told.splitlines()
+            texts = told.split("\n")
         if self.commas:
             texts = [piece.strip() for text in texts for piece in text.split(",")]
         texts = [text for text in texts if text]

@@ -22,7 +22,7 @@ _ABSOLUTE: dict[int, str] = {signal.SIGKILL: "KILL", signal.SIGSTOP: "STOP"}
 # The C library keeps them for itself.
 _RESERVED = (32, 33)
 
-CHECKS = ("http", "tcp", "exec", "log", "notify")
+CHECKS = ("http", "https", "tcp", "exec", "log", "notify")
 
 
 class Kind:
@@ -218,11 +218,11 @@ def _is_name(host: str) -> bool:
 def _check(text: str) -> str:
     kind, colon, rest = text.partition(":")
     if kind not in CHECKS:
-        raise ValueError(f"a check begins with http:, tcp:, exec: or log:, or is notify{nearest(kind, CHECKS)}")
+        raise ValueError(f"a check begins with http:, https:, tcp:, exec: or log:, or is notify{nearest(kind, CHECKS)}")
     if kind == "notify":
         if colon:
             raise ValueError("notify takes nothing behind it")
-    elif (kind == "http" and not rest.startswith("//")) or not rest.strip("/ "):
+    elif (kind in ("http", "https") and not rest.startswith("//")) or not rest.strip("/ "):
         raise ValueError("it is http://HOST:PORT/PATH, tcp:HOST:PORT, exec:COMMAND, log:REGEX or notify")
     return text
 

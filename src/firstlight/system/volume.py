@@ -70,7 +70,7 @@ def _content(path: str, limit: int) -> bytes:
     if not stat.S_ISREG(kind):
         words = "a directory" if stat.S_ISDIR(kind) else "a pipe" if stat.S_ISFIFO(kind) else "no regular file"
         raise OSError(errno.EINVAL, f"it is {words}")
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     content = b""
     while len(content) < limit and (piece := os.read(descriptor, limit - len(content))):
         content += piece
