@@ -11,7 +11,7 @@ import signal
 import sys
 
 from firstlight.boot.parts import Parts
-from firstlight.errors import ExitCode, SettingsError, Stopped, UsageError
+from firstlight.errors import ExitCode, Stopped
 from firstlight.probe import children, fingerprint
 from firstlight.supervise import command as app_command
 from firstlight.system import clock, standard_error
@@ -21,12 +21,11 @@ TYPE_CHECKING = False  # `typing` has the same name, and costs two milliseconds 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from firstlight.apps.app import App, Check
     from firstlight.boot.conduct import Abandoned, Boot
     from firstlight.faults.fault import Remedy
     from firstlight.journal.journal import Journal
     from firstlight.settings import Settings
-    from firstlight.supervise.companions import Companion
+    from firstlight.supervise.chosen import Chosen
     from firstlight.supervise.crew import Crew
     from firstlight.system.process import Process
 
@@ -40,8 +39,9 @@ def run(settings: Settings, command: Sequence[str], variables: Mapping[str, str]
     """
     started = clock.now()
     app_command.find(command[0], variables)
-    recipe, checks = _checks(settings, command)
-    companions = _companions(settings)
+    chosen = _chosen(settings, command)
+    if chosen is not None:
+        settings = chosen.settings
     environment = app_environment(variables)
     loop = Loop(inherited_mask)
     seen = fingerprint.take()
@@ -52,16 +52,17 @@ def run(settings: Settings, command: Sequence[str], variables: Mapping[str, str]
     # CUDA is coming up: from here on an import costs nothing.
     from firstlight.journal import journal as boot_journal
     from firstlight.journal.event import Stage
-    from firstlight.supervise.crew import build as build_crew
+    from firstlight.supervise import app, crew as app_crew
 
     directory = None if settings.dry_run else settings.state_dir or boot_journal.default_directory(variables)
     journal = boot_journal.Journal(loop, directory, environment, started=started)
     tell = _say_nothing if settings.quiet else standard_error.say
     parts = Parts(settings=settings, environment=environment, loop=loop, journal=journal, tell=tell, started=started, seen=seen)
-    crew = build_crew(loop, journal, settings, variables, tell, recipe=recipe, checks=checks, companions=companions)
-    journal.write("boot", Stage.START, command=list(command), pid=os.getpid(), settings=vars(settings))
+    crew = app_crew.build(loop, journal, settings, variables, tell, chosen)
+    journal.write("boot", Stage.START, command=list(command), pid=os.getpid(), settings=settings.shown())
     code = int(ExitCode.INTERNAL)
     try:
+        app.adopt_orphans(parts.tell)
         crew.begin()
         code = _course(parts, crew, command, prover)
     except Stopped as stopped:
@@ -117,62 +118,13 @@ def app_environment(variables: Mapping[str, str]) -> dict[str, str]:
     return environment
 
 
-def _checks(settings: Settings, command: Sequence[str]) -> tuple[App | None, tuple[Check, ...]]:
-    """The recipe that the settings name, and every check of the app. Imports nothing where none is asked for."""
-    if not (settings.app or settings.alive or settings.ready or settings.checks):
-        return None, ()
-    from firstlight.apps import parse, recipes
-    from firstlight.apps.app import Level
+def _chosen(settings: Settings, command: Sequence[str]) -> Chosen | None:
+    """What the settings say of the app beyond its command; None where they say nothing, so that nothing is imported for it."""
+    if not (settings.app or settings.alive or settings.ready or settings.checks or settings.with_ or settings.companions):
+        return None
+    from firstlight.supervise import chosen
 
-    try:
-        recipe = recipes.recipe(settings.app) if settings.app else None
-    except ValueError as error:
-        raise _wrong(settings, "app", f"{settings.app!r}: {error}") from None
-    found: list[Check] = []
-    if recipe is not None:
-        found += recipe.checks_for(command, recipe.port_for(command, settings.port or None))
-    for level in Level:
-        for number, text in enumerate(getattr(settings, level.value), 1):
-            try:
-                found.append(parse.spec(text, level, f"{level.value}-{number}"))
-            except ValueError as error:
-                raise _wrong(settings, level.value, f"{text!r}: {error}") from None
-    for name, table in settings.checks.items():
-        try:
-            found.append(parse.table(name, table))
-        except ValueError as error:
-            raise SettingsError(f"cannot take [checks.{name}] of {settings.config}: {error}") from None
-    # The last one of a name counts: a table changes a check of the recipe.
-    return recipe, tuple({check.name: check for check in found}.values())
-
-
-def _companions(settings: Settings) -> list[Companion]:
-    """Every companion that the settings name."""
-    if not (settings.with_ or settings.companions):
-        return []
-    from firstlight.supervise import companions
-
-    try:
-        found = companions.from_commands(settings.with_)
-    except ValueError as error:
-        raise _wrong(settings, "with", str(error)) from None
-    try:
-        found += companions.from_tables(settings.companions)
-    except ValueError as error:
-        raise SettingsError(f"cannot take {settings.config}: {error}") from None
-    names = [companion.name for companion in found]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise _wrong(settings, "with", f"{twice}: a companion of that name is in {settings.config} too")
-    return found
-
-
-def _wrong(settings: Settings, name: str, words: str) -> UsageError | SettingsError:
-    """The error for a setting's value that only its user can judge; its kind is that of where the value came from."""
-    origin = settings.origin(name)
-    if origin.source == "flag":
-        return UsageError(f"cannot take --{name} {words}")
-    return SettingsError(f"cannot take {origin.name or name} {words}")
+    return chosen.choose(settings, command)
 
 
 def _course(parts: Parts, crew: Crew, command: Sequence[str], prover: Process | None) -> int:

@@ -22,7 +22,7 @@ __all__ = ["GROUPS", "OPTIONS", "Option", "Origin", "Settings", "duration", "loa
 _PREFIX = "FIRSTLIGHT_"
 
 # Variables with our prefix that are no settings of `run`: the token of the page's own clients.
-_OTHER_VARIABLES = frozenset({"FIRSTLIGHT_TOKEN"})
+_OTHER_VARIABLES = frozenset({"FIRSTLIGHT_LIFE", "FIRSTLIGHT_TOKEN"})
 
 # What Kubernetes puts into every container for a Service that is called firstlight, or firstlight-…: those are not ours.
 _SERVICE_LINK = r"FIRSTLIGHT_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"

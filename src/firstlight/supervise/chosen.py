@@ -1,4 +1,4 @@
-"""From settings to the app: its recipe, with what that sets, and every check of it."""
+"""From settings to the app: its recipe, with what that sets, its checks and its companions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from firstlight.apps import parse, recipes
 from firstlight.apps.app import App, Check, Level
 from firstlight.errors import SettingsError
 from firstlight.settings import Settings, masking
+from firstlight.supervise import companions
+from firstlight.supervise.companions import Companion
 
 
 @dataclass(frozen=True)
@@ -18,13 +20,14 @@ class Chosen:
     settings: Settings  # with the recipe's defaults
     recipe: App | None
     checks: tuple[Check, ...]
+    companions: tuple[Companion, ...]
 
 
 def choose(settings: Settings, command: Sequence[str]) -> Chosen:
-    """The recipe that the settings name, and the checks of the recipe, of the settings and of the file.
+    """The recipe that the settings name, the checks of the recipe, of the settings and of the file, and the companions.
 
     Raises:
-        UsageError, SettingsError: there is no such recipe, or a check makes no sense; of the kind of where it was told.
+        UsageError, SettingsError: there is no such recipe, or a check or a companion makes no sense; of the kind of where it was told.
     """
     recipe = None
     if settings.app:
@@ -46,4 +49,20 @@ def choose(settings: Settings, command: Sequence[str]) -> Chosen:
         except ValueError as error:
             raise SettingsError(f"cannot take {settings.config}: [checks.{name}]: {masking.masked(str(error))}") from None
     # The last one of a name counts: a table changes a check of the recipe.
-    return Chosen(settings, recipe, tuple({check.name: check for check in found}.values()))
+    return Chosen(settings, recipe, tuple({check.name: check for check in found}.values()), _companions(settings))
+
+
+def _companions(settings: Settings) -> tuple[Companion, ...]:
+    try:
+        found = companions.from_commands(settings.with_)
+    except ValueError as error:
+        raise settings.wrong("with", str(error)) from None
+    try:
+        found += companions.from_tables(settings.companions)
+    except ValueError as error:
+        raise SettingsError(f"cannot take {settings.config}: {error}") from None
+    names = [companion.name for companion in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise settings.wrong("with", f"{twice}: a companion of that name is in {settings.config} too")
+    return tuple(found)

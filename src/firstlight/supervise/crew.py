@@ -11,13 +11,13 @@ from firstlight.supervise.checker import Checker
 from firstlight.system import instance as instances
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
-    from firstlight.apps.app import App, Check
     from firstlight.journal.journal import Journal
     from firstlight.settings import Settings
     from firstlight.supervise.agent import Agent
-    from firstlight.supervise.companions import Companion, Companions
+    from firstlight.supervise.chosen import Chosen
+    from firstlight.supervise.companions import Companions
     from firstlight.supervise.output import Output
     from firstlight.supervise.watch import Watch
     from firstlight.system.loop import Loop
@@ -29,14 +29,13 @@ def build(
     settings: Settings,
     variables: Mapping[str, str],
     tell: Callable[[str], None],
-    *,
-    recipe: App | None,
-    checks: tuple[Check, ...],
-    companions: Sequence[Companion],
+    chosen: Chosen | None,
 ) -> Crew:
     """Build all that the settings ask for, and start nothing. `variables` is the environment that we were started with."""
+    checks = () if chosen is None else chosen.checks
+    companions = () if chosen is None else chosen.companions
     environment = {name: value for name, value in variables.items() if name and "=" not in name and name not in notify.OURS}
-    patterns = cuda_lines.PATTERNS if recipe is None else recipe.patterns
+    patterns = cuda_lines.PATTERNS if chosen is None or chosen.recipe is None else chosen.recipe.patterns
     checker = Checker(loop, journal, environment, checks, patterns, ready_timeout=settings.ready_timeout)
     crew = Crew(journal, checker)
     if settings.dry_run:
@@ -52,10 +51,16 @@ def build(
     if _captures(settings):
         from firstlight.supervise.output import Output
 
-        names = [companion.name for companion in companions]
-        lines = apps.patterns_json(patterns, checks)
         crew.output = Output(
-            loop, journal, environment, settings, instance=instance, companions=names, patterns=lines, matched=checker.printed, tell=tell
+            loop,
+            journal,
+            environment,
+            settings,
+            instance=instance,
+            companions=[companion.name for companion in companions],
+            patterns=apps.patterns_json(patterns, checks),
+            matched=checker.printed,
+            tell=tell,
         )
     if companions:
         from firstlight.supervise.companions import Companions
@@ -92,7 +97,7 @@ class Crew:
     @property
     def app_output(self) -> tuple[int, int] | None:
         """The descriptors that the app writes to; None for our own."""
-        return None if self.output is None else self.output.app
+        return None if self.output is None else self.output.app()
 
     @property
     def checks(self) -> list[dict[str, str]]:
@@ -114,9 +119,9 @@ class Crew:
     def begin(self) -> None:
         """The run begins: start what the app is not waited for with."""
         if self.companions is not None:
+            self.companions.start()
             if self.output is not None:
                 self.output.start()
-            self.companions.start()
 
     def begin_life(self, number: int, pid: int) -> None:
         """The app was started."""

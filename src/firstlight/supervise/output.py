@@ -54,7 +54,7 @@ class Stream:
 
 
 class Output:
-    """The pipes and the pump. `app` has the two descriptors that the app writes to."""
+    """The pipes and the pump."""
 
     def __init__(
         self,
@@ -74,14 +74,39 @@ class Output:
         self._journal = journal
         self._matched = matched
         self._tell = tell
+        self._environment = environment
+        self._instance = instance
+        self._settings = settings
+        self._names = companions
+        self._patterns = patterns
         self._life: dict[str, Any] = {}
-        merged = _same(1, 2)
-        self._streams = [Stream("app", "both" if merged else "stdout", 1)]
-        if not merged:
-            self._streams.append(Stream("app", "stderr", 2))
-        self.app = (self._streams[0].writing, self._streams[-1].writing)
-        self._companions = {name: Stream(name, "both", None) for name in companions}
-        self._streams += self._companions.values()
+        self._streams: list[Stream] = []
+        self._pump: Resident | None = None
+
+    def app(self) -> tuple[int, int] | None:
+        """The descriptors that the app writes to; None for our own, where no pipe is to be had."""
+        self._open()
+        return (self._streams[0].writing, self._streams[-len(self._names) - 1].writing) if self._streams else None
+
+    def companion(self, name: str) -> int:
+        """The descriptor that a companion writes to."""
+        self._open()
+        return next((stream.writing for stream in self._streams if stream.name == name), 2)
+
+    def _open(self) -> None:
+        """Make the pipes, when the first of them is wanted: before that, a cure may have to raise the limit on descriptors."""
+        if self._pump is not None:
+            return
+        try:
+            self._add("app", "both" if (merged := _same(1, 2)) else "stdout", 1)
+            if not merged:
+                self._add("app", "stderr", 2)
+            for name in self._names:
+                self._add(name, "both", None)
+        except OSError as error:
+            self._tell(f"cannot pass on what the app prints: {error.strerror}; it writes to our own output")
+            while self._streams:
+                self._streams.pop().close()
         inherit: dict[int, int] = {}
         described = []
         for stream in self._streams:
@@ -95,33 +120,38 @@ class Output:
             described.append({"name": stream.name, "stream": stream.stream, "from": ends[0], "to": ends[1]})
         configuration = {
             "streams": described,
-            "tail": instance or "",
+            "tail": self._instance or "",
             "tail_size": _TAIL,
-            "directory": settings.log_dir,
-            "size": settings.log_size,
-            "files": settings.log_files,
-            "patterns": [{"id": pattern["name"], "regex": pattern["regex"]} for pattern in patterns],
+            "directory": self._settings.log_dir,
+            "size": self._settings.log_size,
+            "files": self._settings.log_files,
+            "patterns": [{"id": pattern["name"], "regex": pattern["regex"]} for pattern in self._patterns],
         }
         argv = program("pump_output", line(configuration).decode().strip())
-        self._pump = Resident(loop, "pump", argv, environment, greet=self._greet, answer=self._answer, ended=self._ended, inherit=inherit)
+        self._pump = Resident(
+            self._loop, "pump", argv, self._environment, greet=self._greet, answer=self._answer, ended=self._ended, inherit=inherit
+        )
 
-    def companion(self, name: str) -> int:
-        """The descriptor that a companion writes to."""
-        return self._companions[name].writing
+    def _add(self, name: str, stream: str, to: int | None) -> None:
+        self._streams.append(Stream(name, stream, to))
 
     def start(self) -> None:
         """Start the pump. What was printed before waits in the pipes."""
-        self._pump.start()
+        if self._pump is not None and self._streams:
+            self._pump.start()
 
     def begin_life(self, number: int, pid: int) -> None:
         """Tell the pump that the app was started."""
         self._life = {"order": "life", "life": number, "pid": pid}
-        self._pump.order(**self._life)
+        if self._pump is not None:
+            self._pump.order(**self._life)
 
     def drain(self) -> None:
         """At the very end: let all that was printed go out, as long as whoever reads it takes it."""
         for stream in self._streams:
             stream.close_writing()
+        if self._pump is None:
+            return
         self._pump.order(order="drain")
         self._pump.close()
         until = clock.now() + _DRAIN_PATIENCE
