@@ -24,6 +24,7 @@ from pathlib import Path
 import gpu
 import startup
 import supervision
+import throughput
 from measure import Figure, NotMeasured, interleave, line, ratio, write
 from processes import adopt_orphans, wall
 
@@ -56,6 +57,7 @@ def no_gpu_needed(bench: Bench) -> Iterator[tuple[str, Callable[[], list[Figure]
     yield "start-up from a slow volume", lambda: slow_start_up(bench)
     yield "a start without a GPU", lambda: bare_start(bench)
     yield "supervising an idle app", lambda: supervision.idle(bench.firstlight, ["--gpus", "none"], bench.scratch / "state-idle")
+    yield "throughput of the app's output", lambda: throughput.compare(min(bench.rounds, 5), bench.scratch)
 
 
 def start_up(bench: Bench) -> list[Figure]:
