@@ -34,7 +34,10 @@ APP = App(
     patterns=(
         *cuda_lines.PATTERNS,
         Pattern(
-            "a1111-no-cuda", Meaning.CUDA, rb"^(?:RuntimeError|AssertionError): Torch is not able to use GPU; add --skip-torch-cuda-test"
+            "a1111-no-cuda",
+            Meaning.CUDA,
+            (b"Torch is not able",),
+            rb"^(?:RuntimeError|AssertionError): Torch is not able to use GPU; add --skip-torch-cuda-test",
         ),
     ),
     defaults={"restart": "on-failure"},

@@ -4,7 +4,7 @@
     port = recipe.port_for(command, settings_port)  # the setting, else --port in the command, else the recipe's own
     checks = recipe.checks_for(command, port)       # tuple[Check, ...]; add those of apps/parse.py to them
     order = [check_json(check) for check in checks if check.asked]   # for programs/check_app.py
-    lines = patterns_json(recipe.patterns, checks)  # for the pump: name and regex of each line to look for
+    lines = patterns_json(recipe.patterns, checks)  # for the pump: name, regex and marks of each line to look for
 
 What a failure of a check means for the app is decided in supervise/health.py.
 """
@@ -53,7 +53,7 @@ class Meaning(Enum):
     ZOMBIE = "zombie"  # it serves, but what does the work is dead
 
 
-class Test(Enum):
+class Relation(Enum):
     """What a rule asks of one value."""
 
     EQUALS = "equals"
@@ -70,13 +70,13 @@ class Rule:
     """
 
     path: str
-    test: Test
+    relation: Relation
     value: Scalar = None
     needs_gpu: bool = False  # left out where the app's command says that it shall run without one
 
     def __str__(self) -> str:
-        words = f"{self.path} {self.test.value}"
-        return f"{words} {self.value}" if self.test is Test.EQUALS else words
+        words = f"{self.path} {self.relation.value}"
+        return f"{words} {self.value}" if self.relation is Relation.EQUALS else words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,10 +108,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A line of the app's output that means something. The regex is searched in each line, as bytes without its end."""
+    """A line of the app's output that means something. The regex is searched in a line, as bytes without its end.
+
+    Every line that fits has one of `marks` in it: looking for them costs a hundredth of the regex, and an app may print a lot.
+    """
 
     name: str
     meaning: Meaning
+    marks: tuple[bytes, ...]
     regex: bytes
 
 
@@ -166,10 +170,17 @@ def check_json(check: Check) -> dict[str, Any]:
 
 
 def _rule_json(rule: Rule) -> dict[str, Any]:
-    return {"path": rule.path, "test": rule.test.value, "value": rule.value}
+    return {"path": rule.path, "relation": rule.relation.value, "value": rule.value}
 
 
-def patterns_json(patterns: Iterable[Pattern], checks: Iterable[Check]) -> list[dict[str, str]]:
-    """What to look for in the app's output: the patterns of its recipe, and its log checks under their own names."""
-    lines = [{"name": pattern.name, "regex": pattern.regex.decode("utf-8")} for pattern in patterns]
-    return lines + [{"name": check.name, "regex": check.target} for check in checks if check.kind is Kind.LOG]
+def patterns_json(patterns: Iterable[Pattern], checks: Iterable[Check]) -> list[dict[str, Any]]:
+    """What to look for in the app's output: the patterns of its recipe, and its log checks under their own names.
+
+    Without marks, each line is to be searched.
+    """
+    lines = [_pattern_json(pattern.name, pattern.regex.decode(), [mark.decode() for mark in pattern.marks]) for pattern in patterns]
+    return lines + [_pattern_json(check.name, check.target, []) for check in checks if check.kind is Kind.LOG]
+
+
+def _pattern_json(name: str, regex: str, marks: list[str]) -> dict[str, Any]:
+    return {"name": name, "regex": regex, "marks": marks}

@@ -13,7 +13,7 @@ On SIGTERM ComfyUI dies at once; SIGINT is its way to stop.
 from __future__ import annotations
 
 from firstlight.apps import cuda_lines
-from firstlight.apps.app import App, Check, Kind, Level, Meaning, OnFailure, Pattern, Rule, Test
+from firstlight.apps.app import App, Check, Kind, Level, Meaning, OnFailure, Pattern, Relation, Rule
 
 APP = App(
     name="comfyui",
@@ -27,7 +27,7 @@ APP = App(
             target="http://127.0.0.1:{port}/system_stats",
             # A prompt that is being loaded holds Python's lock for seconds at a time.
             timeout=10.0,
-            expect=(Rule("devices.0.type", Test.EQUALS, "cuda", needs_gpu=True),),
+            expect=(Rule("devices.0.type", Relation.EQUALS, "cuda", needs_gpu=True),),
             status=(200,),
         ),
         Check(
@@ -39,7 +39,7 @@ APP = App(
             timeout=10.0,
             # Three in a row, 5 s apart: longer than the moment between two prompts.
             threshold=3,
-            fail_when=(Rule("queue_pending", Test.NOT_EMPTY), Rule("queue_running", Test.EMPTY)),
+            fail_when=(Rule("queue_pending", Relation.NOT_EMPTY), Rule("queue_running", Relation.EMPTY)),
             on_failure=OnFailure.RESTART,
             means=Meaning.ZOMBIE,
             status=(200,),
@@ -47,7 +47,7 @@ APP = App(
     ),
     patterns=(
         *cuda_lines.PATTERNS,
-        Pattern("comfyui-worker-died", Meaning.ZOMBIE, rb"^Exception in thread Thread-\d+ \(prompt_worker\):?\s*$"),
+        Pattern("comfyui-worker-died", Meaning.ZOMBIE, (b"prompt_worker",), rb"^Exception in thread Thread-\d+ \(prompt_worker\):?\s*$"),
     ),
     defaults={"restart": "on-failure", "stop-signal": "INT"},
     no_gpu_flags=("--cpu",),

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from firstlight.apps.app import Check, Kind, Level, OnFailure, Rule, Scalar, Test
+from firstlight.apps.app import Check, Kind, Level, OnFailure, Relation, Rule, Scalar
 from firstlight.settings import duration
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
@@ -205,10 +205,10 @@ def rule(text: Any) -> Rule:
         ValueError: it is no rule.
     """
     match = _RULE.fullmatch(text.strip()) if isinstance(text, str) else None
-    if not match or (match[2] == Test.EQUALS.value) != (match[3] is not None):
+    if not match or (match[2] == Relation.EQUALS.value) != (match[3] is not None):
         raise ValueError(f"a rule is PATH equals VALUE, PATH empty, PATH not-empty or PATH present, not {text!r}")
-    test = Test(match[2])
-    return Rule(match[1], test, _scalar(match[3]) if test is Test.EQUALS else None)
+    relation = Relation(match[2])
+    return Rule(match[1], relation, _scalar(match[3]) if relation is Relation.EQUALS else None)
 
 
 def _scalar(text: str) -> Scalar:

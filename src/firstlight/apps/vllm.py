@@ -28,7 +28,9 @@ APP = App(
     ),
     patterns=(
         *cuda_lines.PATTERNS,
-        Pattern("vllm-engine-died", Meaning.ZOMBIE, rb"(?:^|\s)[\w.]*EngineDeadError: EngineCore encountered an issue\."),
+        Pattern(
+            "vllm-engine-died", Meaning.ZOMBIE, (b"EngineDeadError",), rb"(?:^|\s)[\w.]*EngineDeadError: EngineCore encountered an issue\."
+        ),
     ),
     defaults={"restart": "on-failure"},
 )

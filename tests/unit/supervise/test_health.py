@@ -22,9 +22,9 @@ TOLD = Check(name="told", level=Level.READY, kind=Kind.NOTIFY)
 STRICT = Check(name="strict", level=Level.READY, kind=Kind.HTTP, on_failure=OnFailure.RESTART)
 
 PATTERNS = (
-    Pattern("cuda-error", Meaning.CUDA, b"x"),
-    Pattern("cuda-sticky", Meaning.POISONED, b"x"),
-    Pattern("worker-died", Meaning.ZOMBIE, b"x"),
+    Pattern("cuda-error", Meaning.CUDA, (), b"x"),
+    Pattern("cuda-sticky", Meaning.POISONED, (), b"x"),
+    Pattern("worker-died", Meaning.ZOMBIE, (), b"x"),
 )
 
 Seen = Callable[[Health], tuple[Health, tuple[News, ...]]]
