@@ -91,8 +91,8 @@ class Check:
     period: float = 10.0
     timeout: float = 3.0
     threshold: int = 3  # failures in a row that make it failed; one success makes it well
-    start_period: float = 600.0  # failures do not count before this, or the first success
-    start_interval: float = 0.25  # the period until the first success: a cold start is awaited, not sampled
+    start_period: float = 600.0  # so long, or until the first success, failures do not count
+    start_interval: float = 0.25  # the period until then: a cold start is awaited, not sampled
     on_failure: OnFailure = OnFailure.NOTE
     means: Meaning | None = None  # what its failure means; None: no more than that it failed
     status: tuple[int, ...] = ()  # http: the codes that are well; none: 200 to 399

@@ -26,6 +26,7 @@ _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 _SPECS = "http://HOST:PORT/PATH, tcp:HOST:PORT, exec:COMMAND, log:REGEX or notify"
 _SHORTEST = 0.05  # seconds; a period below this would be a load, not a check
+_PROGRAM_INTERVAL = 1.0  # seconds; to start a program costs more than to ask a server, and the app needs the processor to start
 
 
 def spec(text: str, level: Level, name: str) -> Check:
@@ -71,6 +72,8 @@ def table(name: str, values: Mapping[str, Any]) -> Check:
             raise ValueError(f"{key} is not for a check of the kind {kind.value}")
         given[key.replace("-", "_")] = _KEYS[key].parse(key, value)
     given.setdefault("on_failure", OnFailure.RESTART if level is Level.ALIVE else OnFailure.NOTE)
+    if kind is Kind.EXEC:
+        given.setdefault("start_interval", _PROGRAM_INTERVAL)
     check = Check(name=name, level=level, kind=kind, **given)
     if kind is Kind.NOTIFY and level is Level.ALIVE:
         raise ValueError("notify tells when an app is ready, and nothing about whether it is alive")

@@ -29,7 +29,7 @@ SPECS: dict[str, dict[str, Any]] = {
     },
     "tcp:127.0.0.1:22": {"kind": Kind.TCP, "target": "127.0.0.1:22"},
     "tcp:[::1]:22": {"kind": Kind.TCP, "target": "[::1]:22"},
-    "exec:curl -f 'http://a b'": {"kind": Kind.EXEC, "command": ("curl", "-f", "http://a b")},
+    "exec:curl -f 'http://a b'": {"kind": Kind.EXEC, "command": ("curl", "-f", "http://a b"), "start_interval": 1.0},
     "log:Uvicorn running on": {"kind": Kind.LOG, "target": "Uvicorn running on"},
     "log:a:b": {"kind": Kind.LOG, "target": "a:b"},
     "notify": {"kind": Kind.NOTIFY},
