@@ -22,6 +22,7 @@ class AnsweringServer:
     Attributes:
         port: where.
         requests: the requests that came, each with its headers.
+        connections: those that came, open or not.
         overlaps: how often a connection came while the client held another one open.
         answer: the answer to /as-told, a status and a body; a test may change it.
         freed: set at the end, for whoever hangs.
@@ -36,7 +37,7 @@ class AnsweringServer:
         self.overlaps = 0
         self.answer = (200, "")
         self.freed = threading.Event()
-        self._connections: list[socket.socket] = []
+        self.connections: list[socket.socket] = []
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if certificate else None
         if self._tls:
             self._tls.load_cert_chain(certificate)
@@ -57,8 +58,8 @@ class AnsweringServer:
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = self.listener.accept()
-                self.overlaps += any(_is_open(other) for other in self._connections)
-                self._connections.append(connection)
+                self.overlaps += any(_is_open(other) for other in self.connections)
+                self.connections.append(connection)
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:

@@ -97,7 +97,7 @@ class Check:
     means: Meaning | None = None  # what its failure means; None: no more than that it failed
     status: tuple[int, ...] = ()  # http: the codes that are well; none: 200 to 399
     expect: tuple[Rule, ...] = ()  # http: all must hold
-    fail_when: tuple[Rule, ...] = ()  # http: it fails when all of these hold
+    fail_when: tuple[Rule, ...] = ()  # http: it fails when all of these hold; with no `expect`, only then
     headers: tuple[tuple[str, str], ...] = ()  # http: sent with the request
 
     @property

@@ -5,7 +5,8 @@ imported, because the port is bound last. Whether a node was imported can be tol
 `--ready "http://127.0.0.1:8188/object_info/CLASS . not-empty"`; a class that is not there gives {} with status 200.
 
 The thread that runs prompts can die of an exception (ComfyUI issue 16312), and the server goes on to answer and to take prompts that it never
-runs. Then prompts are pending while none is running; in a healthy one that lasts for a moment between two prompts.
+runs. Then prompts are pending while none is running; in a healthy one that lasts for a moment between two prompts. The answer of `/queue` holds
+whole workflows, so that it may be too long to look into; the line that the thread leaves behind tells all the same.
 
 On SIGTERM ComfyUI dies at once; SIGINT is its way to stop.
 """
@@ -25,7 +26,7 @@ APP = App(
             level=Level.READY,
             kind=Kind.HTTP,
             target="http://127.0.0.1:{port}/system_stats",
-            # A prompt that is being loaded holds Python's lock for seconds at a time.
+            # A model that is being loaded holds Python's lock for seconds at a time.
             timeout=10.0,
             expect=(Rule("devices.0.type", Relation.EQUALS, "cuda", needs_gpu=True),),
             status=(200,),
@@ -42,6 +43,17 @@ APP = App(
             fail_when=(Rule("queue_pending", Relation.NOT_EMPTY), Rule("queue_running", Relation.EMPTY)),
             on_failure=OnFailure.RESTART,
             means=Meaning.ZOMBIE,
+            status=(200,),
+        ),
+        Check(
+            name="answers",
+            level=Level.ALIVE,
+            kind=Kind.HTTP,
+            target="http://127.0.0.1:{port}/prompt",
+            # Two minutes: a restart would load the model again that keeps the server from answering.
+            timeout=10.0,
+            threshold=6,
+            on_failure=OnFailure.RESTART,
             status=(200,),
         ),
     ),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
@@ -118,8 +119,10 @@ def _exec(value: Any) -> dict[str, Any]:
 def _log(value: Any) -> dict[str, Any]:
     regex = _text("log", value)
     try:
-        re.compile(regex.encode())
-    except re.error as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # a doubtful one is a wrong one
+            re.compile(regex.encode())
+    except (re.error, FutureWarning, OverflowError, RecursionError) as error:
         raise ValueError(f"log is a regular expression: {error}") from None
     if re.search(regex.encode(), b""):
         raise ValueError("log is a regular expression that an empty line does not fit")

@@ -15,7 +15,8 @@ program on a dead disk) blocks nobody else. The main thread keeps the time. At i
 shut down, or the process group of its program killed. A check whose last attempt still hangs is not put again, but fails again.
 
 HTTP: a GET with no proxy; redirects are not followed, and one counts as an answer (200 to 399 are well, as for Kubernetes' probes); certificates are
-not verified, as there. At most 1 MiB of the body is read, and none where no rule asks for it.
+not verified, as there. At most 1 MiB of the body is read, and none where no rule asks for it. A check with `fail_when` and no `expect`
+fails for that alone; when it gets no answer, or one that is no JSON or too long, it cannot tell.
 """
 
 import contextlib
@@ -46,6 +47,10 @@ OUR_LACK = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOBUF
 
 class Failed(Exception):  # noqa: N818 - it is an answer
     """The app's answer is not the one that is wanted, in words."""
+
+
+class Matched(Exception):  # noqa: N818 - it is an answer
+    """All that `fail_when` asks for holds."""
 
 
 class Attempt:
@@ -82,9 +87,6 @@ class Attempt:
         with contextlib.suppress(OSError):
             if self.group:
                 os.killpg(self.group, signal.SIGKILL)
-
-
-# What is asked
 
 
 def connect(attempt: Attempt, host: str, port: int) -> socket.socket:
@@ -175,7 +177,7 @@ def judge_response(check: Dict[str, Any], status: int, location: Optional[str], 
         words += ", " + found
     judged = [judge_rule(rule, value) for rule in check["fail_when"]]
     if judged and all(holds for holds, _ in judged):
-        raise Failed(" and ".join(found for _, found in judged))
+        raise Matched(" and ".join(found for _, found in judged))
     return words
 
 
@@ -258,15 +260,19 @@ def put(attempt: Attempt) -> Tuple[Optional[bool], str]:
     """Put a check once: well or failed or not to be told, and in words. Whatever goes wrong is an answer."""
     try:
         return True, ASK[attempt.check["kind"]](attempt)
+    except Matched as matched:
+        return False, str(matched)
     except Failed as failed:
-        return False, str(failed)
+        return failure(attempt.check), str(failed)
     except OSError as error:
-        return None if error.errno in OUR_LACK else False, error.strerror or str(error)
+        return None if error.errno in OUR_LACK else failure(attempt.check), error.strerror or str(error)
     except Exception as error:
-        return None if isinstance(error, MemoryError) else False, "{}: {}".format(type(error).__name__, error)
+        return None if isinstance(error, MemoryError) else failure(attempt.check), "{}: {}".format(type(error).__name__, error)
 
 
-# When it is asked
+def failure(check: Dict[str, Any]) -> Optional[bool]:
+    """What any failure but that of `fail_when` means. Where nothing else is asked, it cannot be told: another check asks for that."""
+    return None if check["fail_when"] and not check["expect"] else False
 
 
 class Course:
@@ -309,10 +315,10 @@ class Course:
         if self.attempt is None:
             self.put()
         elif self.attempt.judged:
-            self.judge(False, "the attempt before still hangs", 0.0)
+            self.judge(failure(self.check), "the attempt before still hangs", 0.0)
         else:
             self.attempt.cut()
-            self.judge(False, "no answer within {:g} s".format(self.check["timeout"]), now - self.attempt.begun)
+            self.judge(failure(self.check), "no answer within {:g} s".format(self.check["timeout"]), now - self.attempt.begun)
 
     def put(self) -> None:
         """Have the check's own thread put it."""
@@ -412,17 +418,16 @@ class Checker:
             if "checks" in order:
                 self.courses = self.courses or [Course(check, self.done) for check in order["checks"]]
             elif order["order"] in ("start", "stop"):
-                self.begin(order["life"] if order["order"] == "start" else None)
+                life = order["life"] if order["order"] == "start" else None
+                for course in self.courses:
+                    course.begin(life)
         except (ValueError, TypeError, KeyError) as error:
             os.write(2, "cannot obey {!r}: {!r}\n".format(line[:QUOTED], error).encode("ascii", "backslashreplace"))
 
-    def begin(self, life: Optional[int]) -> None:
-        for course in self.courses:
-            course.begin(life)
-
     def end(self) -> None:
         """Cut what runs, and see it end, for a moment: a program that is just being started is killed by its own thread."""
-        self.begin(None)
+        for course in self.courses:
+            course.begin(None)
         patience = time.monotonic() + END_PATIENCE
         while any(course.attempt for course in self.courses) and time.monotonic() < patience:
             if select.select([self.wake], [], [], END_PATIENCE)[0]:

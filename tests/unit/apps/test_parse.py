@@ -65,6 +65,8 @@ def test_a_spec_is_a_check(text: str) -> None:
         ("exec:'unfinished", "exec is a command line"),
         ("exec:''", "exec is a command"),
         ("log:(", "log is a regular expression"),
+        ("log:[[a]", "log is a regular expression: Possible nested set"),
+        ("log:a{99999999999999999999}", "log is a regular expression"),
         ("log:.*", "an empty line does not fit"),
         ("notify:x", "a check is http"),
     ],
