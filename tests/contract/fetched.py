@@ -38,11 +38,11 @@ def header(package: str, version: str, name: str) -> Path:
     return found[0].parent
 
 
-def modules(requirement: str, name: str) -> Path:
-    """The folder that holds the module `name` of a package from the Python registry, and all that it needs."""
+def modules(requirement: str, name: str, *, with_dependencies: bool) -> Path:
+    """The folder that holds the module `name` of a package from the Python registry."""
     target = folder() / requirement.replace("==", "-")
     if not (target / name).exists():
-        _install(requirement, target, with_dependencies=True)
+        _install(requirement, target, with_dependencies=with_dependencies)
     return target
 
 
