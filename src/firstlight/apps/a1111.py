@@ -17,6 +17,7 @@ APP = App(
     name="a1111",
     words="AUTOMATIC1111's Stable Diffusion web UI, Forge",
     port=7860,
+    start_budget=1800.0,  # Extensions install what they need on each start.
     checks=(
         Check(name="ping", level=Level.READY, kind=Kind.HTTP, target=_PING, timeout=10.0, status=(200,)),
         Check(

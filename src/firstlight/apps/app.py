@@ -127,7 +127,8 @@ class App:
     words: str  # what it is, for the page of recipes
     port: int
     port_flag: str = "--port"  # by which its command may name another
-    checks: tuple[Check, ...]  # {port} stands for the port
+    start_budget: float = 600.0  # seconds that a start may take; failed checks mean nothing before that
+    checks: tuple[Check, ...]  # {port} stands for the port; `start_budget` is the start period of each
     patterns: tuple[Pattern, ...] = ()
     defaults: Mapping[str, str] = field(default_factory=dict)  # settings that it changes, by the name of the setting
     no_gpu_flags: tuple[str, ...] = ()  # words of the command with which it runs without a GPU on purpose
@@ -142,12 +143,11 @@ class App:
     def checks_for(self, command: Sequence[str], port: int) -> tuple[Check, ...]:
         """Its checks for this command on this port."""
         without_gpu = any(word in self.no_gpu_flags for words in command for word in words.split())
-        return tuple(_fitted(check, port, without_gpu=without_gpu) for check in self.checks)
+        return tuple(self._fitted(check, port, without_gpu=without_gpu) for check in self.checks)
 
-
-def _fitted(check: Check, port: int, *, without_gpu: bool) -> Check:
-    expect = tuple(rule for rule in check.expect if not (without_gpu and rule.needs_gpu))
-    return replace(check, target=check.target.replace("{port}", str(port)), expect=expect)
+    def _fitted(self, check: Check, port: int, *, without_gpu: bool) -> Check:
+        expect = tuple(rule for rule in check.expect if not (without_gpu and rule.needs_gpu))
+        return replace(check, target=check.target.replace("{port}", str(port)), expect=expect, start_period=self.start_budget)
 
 
 def check_json(check: Check) -> dict[str, Any]:

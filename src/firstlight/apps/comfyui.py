@@ -20,6 +20,7 @@ APP = App(
     name="comfyui",
     words="ComfyUI",
     port=8188,
+    start_budget=1800.0,  # ComfyUI-Manager alone has been seen to take 20 minutes where the network is slow.
     checks=(
         Check(
             name="system-stats",

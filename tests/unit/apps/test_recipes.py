@@ -27,6 +27,7 @@ def test_a_recipe_asks_whether_the_app_is_ready_and_whether_it_is_alive(app: App
     for check in checks:
         assert check.kind not in (Kind.HTTP, Kind.TCP) or ":1234" in check.target
         assert "{" not in check.target
+        assert check.start_period == app.start_budget >= 600
         json.dumps(check_json(check))
 
 
