@@ -39,7 +39,11 @@ def _recipe(app: App) -> str:
     story = markdown.summary(module.__doc__).partition("\n\n")[2]
     flag = "" if app.port_flag == "--port" else f", or what the command says behind `{app.port_flag}`"
     settings = ", ".join(f"`{name} = {value}`" for name, value in app.defaults.items())
-    parts = [f"## {app.name}", f"{app.words}. Its own port is {app.port}{flag}. A start may take {app.start_budget / 60:g} minutes. Settings: {settings}.", story]
+    parts = [
+        f"## {app.name}",
+        f"{app.words}. Its own port is {app.port}{flag}. A start may take {app.start_budget / 60:g} minutes. Settings: {settings}.",
+        story,
+    ]
     parts.append(markdown.table(["check", "level", "asks", "well when", "period", "failed after"], [_check(check) for check in app.checks]))
     if app.patterns:
         parts.append(markdown.table(["line", "means"], [[f"`{pattern.name}`", _MEANINGS[pattern.meaning]] for pattern in app.patterns]))
