@@ -133,9 +133,9 @@ class App:
     defaults: Mapping[str, str] = field(default_factory=dict)  # settings that it changes, by the name of the setting
     no_gpu_flags: tuple[str, ...] = ()  # words of the command with which it runs without a GPU on purpose
 
-    def port_for(self, command: Sequence[str], setting: int | None = None) -> int:
-        """The port where the app will listen: as set, else as its command says, else its own."""
-        if setting is not None:
+    def port_for(self, command: Sequence[str], setting: int = 0) -> int:
+        """The port where the app will listen: as set (0 is not), else as its command says, else its own."""
+        if setting:
             return setting
         named = re.findall(rf"(?:^|\s){self.port_flag}[=\s]+(\d{{1,5}})(?=\s|$)", " ".join(command))
         return int(named[-1]) if named else self.port

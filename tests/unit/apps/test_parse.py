@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +12,11 @@ from hypothesis import given, strategies as st
 
 from firstlight.apps import parse
 from firstlight.apps.app import Check, Kind, Level, OnFailure, Relation, Rule
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 HEALTH = "http://127.0.0.1:8188/health"
 
@@ -124,6 +132,15 @@ def test_a_table_holds_all_that_a_check_can_be_told() -> None:
         fail_when=(Rule("queue_pending", Relation.NOT_EMPTY), Rule("queue_running", Relation.EMPTY)),
         headers=(("Host", "app.internal"),),
     )
+
+
+def test_the_table_that_is_documented_is_one() -> None:
+    page = (Path(__file__).parents[3] / "docs/howto/checks.md").read_text()
+    (block,) = re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+    check = parse.table("queue", tomllib.loads(block)["checks"]["queue"])
+
+    assert (check.level, check.start_period, check.fail_when[0].path) == (Level.ALIVE, 1200.0, "queue_pending")
 
 
 def test_a_command_may_be_a_list_of_its_words() -> None:

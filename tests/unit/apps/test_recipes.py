@@ -45,19 +45,19 @@ def test_an_unknown_recipe_is_refused_with_those_that_there_are() -> None:
 @pytest.mark.parametrize(
     ("name", "command", "setting", "port"),
     [
-        ("comfyui", ["python", "main.py"], None, 8188),
-        ("comfyui", ["python", "main.py", "--port", "3000"], None, 3000),
-        ("comfyui", ["python", "main.py", "--port=3000"], None, 3000),
+        ("comfyui", ["python", "main.py"], 0, 8188),
+        ("comfyui", ["python", "main.py", "--port", "3000"], 0, 3000),
+        ("comfyui", ["python", "main.py", "--port=3000"], 0, 3000),
         ("comfyui", ["python", "main.py", "--port", "3000"], 4000, 4000),
-        ("comfyui", ["sh", "-c", "cd /app && exec python main.py --port 3000 --listen"], None, 3000),
-        ("comfyui", ["python", "main.py", "--port", "1", "--port", "2"], None, 2),
-        ("comfyui", ["python", "main.py", "--export", "--portable", "--port-file", "7"], None, 8188),
-        ("comfyui", ["python", "main.py", "--port", "auto"], None, 8188),
-        ("triton", ["tritonserver", "--http-port=9000", "--port", "1"], None, 9000),
-        ("vllm", ["vllm", "serve", "m", "--port", "80"], None, 80),
+        ("comfyui", ["sh", "-c", "cd /app && exec python main.py --port 3000 --listen"], 0, 3000),
+        ("comfyui", ["python", "main.py", "--port", "1", "--port", "2"], 0, 2),
+        ("comfyui", ["python", "main.py", "--export", "--portable", "--port-file", "7"], 0, 8188),
+        ("comfyui", ["python", "main.py", "--port", "auto"], 0, 8188),
+        ("triton", ["tritonserver", "--http-port=9000", "--port", "1"], 0, 9000),
+        ("vllm", ["vllm", "serve", "m", "--port", "80"], 0, 80),
     ],
 )
-def test_the_port_is_set_or_said_in_the_command_or_the_apps_own(name: str, command: list[str], setting: int | None, port: int) -> None:
+def test_the_port_is_set_or_said_in_the_command_or_the_apps_own(name: str, command: list[str], setting: int, port: int) -> None:
     assert recipes.recipe(name).port_for(command, setting) == port
 
 
