@@ -4,7 +4,7 @@
     port = recipe.port_for(command, settings_port)  # the setting, else --port in the command, else the recipe's own
     checks = recipe.checks_for(command, port)       # tuple[Check, ...]; add those of apps/parse.py to them
     order = [check_json(check) for check in checks if check.asked]   # for programs/check_app.py
-    lines = patterns_json(recipe.patterns, checks)  # for the pump: name, regex and marks of each line to look for
+    lines = patterns_json(recipe.patterns, checks)  # for the pump: id, regex and marks of each line to look for
 
 What a failure of a check means for the app is decided in supervise/health.py.
 """
@@ -183,4 +183,4 @@ def patterns_json(patterns: Iterable[Pattern], checks: Iterable[Check]) -> list[
 
 
 def _pattern_json(name: str, regex: str, marks: list[str]) -> dict[str, Any]:
-    return {"name": name, "regex": regex, "marks": marks}
+    return {"id": name, "regex": regex, "marks": marks}

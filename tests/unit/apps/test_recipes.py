@@ -53,6 +53,8 @@ def test_an_unknown_recipe_is_refused_with_those_that_there_are() -> None:
         ("comfyui", ["python", "main.py", "--port", "1", "--port", "2"], 0, 2),
         ("comfyui", ["python", "main.py", "--export", "--portable", "--port-file", "7"], 0, 8188),
         ("comfyui", ["python", "main.py", "--port", "auto"], 0, 8188),
+        ("comfyui", ["python", "main.py", "--my--port", "7"], 0, 8188),
+        ("comfyui", ["python", "main.py", "--port", "80/tcp"], 0, 8188),
         ("triton", ["tritonserver", "--http-port=9000", "--port", "1"], 0, 9000),
         ("vllm", ["vllm", "serve", "m", "--port", "80"], 0, 80),
     ],
@@ -82,7 +84,7 @@ def test_the_pump_gets_the_patterns_of_the_recipe_and_the_log_checks() -> None:
 
     lines = patterns_json(app.patterns, checks)
 
-    assert [line["name"] for line in lines] == [*(pattern.name for pattern in app.patterns), "ready-1"]
+    assert [line["id"] for line in lines] == [*(pattern.name for pattern in app.patterns), "ready-1"]
     assert all(re.compile(line["regex"].encode()) for line in lines)
 
 
