@@ -21,7 +21,6 @@ import os
 import queue
 import select
 import signal
-import sys
 import threading
 import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
@@ -202,7 +201,3 @@ def main() -> int:
         pass
     checker.end()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
