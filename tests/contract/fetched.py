@@ -38,11 +38,20 @@ def header(package: str, version: str, name: str) -> Path:
     return found[0].parent
 
 
-def _install(requirement: str, target: Path) -> None:
+def modules(requirement: str, name: str, *, with_dependencies: bool) -> Path:
+    """The folder that holds the module `name` of a package from the Python registry."""
+    target = folder() / requirement.replace("==", "-")
+    if not (target / name).exists():
+        _install(requirement, target, with_dependencies=with_dependencies)
+    return target
+
+
+def _install(requirement: str, target: Path, *, with_dependencies: bool = False) -> None:
     tools = ([sys.executable, "-m", "pip"], ["uv", "pip"], [".tools/uv/bin/uv", "pip"], ["python3", "-m", "pip"])
     why = "no pip and no uv"
     for tool in tools:
-        command = [*tool, "install", "--quiet", "--no-deps", "--target", str(target), requirement]
+        alone = () if with_dependencies else ("--no-deps",)
+        command = [*tool, "install", "--quiet", *alone, "--target", str(target), requirement]
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
         except (OSError, subprocess.TimeoutExpired) as error:

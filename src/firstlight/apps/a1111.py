@@ -17,6 +17,7 @@ APP = App(
     name="a1111",
     words="AUTOMATIC1111's Stable Diffusion web UI, Forge",
     port=7860,
+    start_budget=1800.0,  # Extensions install what they need on each start.
     checks=(
         Check(name="ping", level=Level.READY, kind=Kind.HTTP, target=_PING, timeout=10.0, status=(200,)),
         Check(
@@ -34,7 +35,10 @@ APP = App(
     patterns=(
         *cuda_lines.PATTERNS,
         Pattern(
-            "a1111-no-cuda", Meaning.CUDA, rb"^(?:RuntimeError|AssertionError): Torch is not able to use GPU; add --skip-torch-cuda-test"
+            "a1111-no-cuda",
+            Meaning.CUDA,
+            (b"Torch is not able",),
+            rb"^(?:RuntimeError|AssertionError): Torch is not able to use GPU; add --skip-torch-cuda-test",
         ),
     ),
     defaults={"restart": "on-failure"},

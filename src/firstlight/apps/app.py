@@ -4,7 +4,7 @@
     port = recipe.port_for(command, settings_port)  # the setting, else --port in the command, else the recipe's own
     checks = recipe.checks_for(command, port)       # tuple[Check, ...]; add those of apps/parse.py to them
     order = [check_json(check) for check in checks if check.asked]   # for programs/check_app.py
-    lines = patterns_json(recipe.patterns, checks)  # for the pump: name and regex of each line to look for
+    lines = patterns_json(recipe.patterns, checks)  # for the pump: id, regex and marks of each line to look for
 
 What a failure of a check means for the app is decided in supervise/health.py.
 """
@@ -53,7 +53,7 @@ class Meaning(Enum):
     ZOMBIE = "zombie"  # it serves, but what does the work is dead
 
 
-class Test(Enum):
+class Relation(Enum):
     """What a rule asks of one value."""
 
     EQUALS = "equals"
@@ -70,13 +70,13 @@ class Rule:
     """
 
     path: str
-    test: Test
+    relation: Relation
     value: Scalar = None
     needs_gpu: bool = False  # left out where the app's command says that it shall run without one
 
     def __str__(self) -> str:
-        words = f"{self.path} {self.test.value}"
-        return f"{words} {self.value}" if self.test is Test.EQUALS else words
+        words = f"{self.path} {self.relation.value}"
+        return f"{words} {self.value}" if self.relation is Relation.EQUALS else words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,13 +91,13 @@ class Check:
     period: float = 10.0
     timeout: float = 3.0
     threshold: int = 3  # failures in a row that make it failed; one success makes it well
-    start_period: float = 600.0  # failures do not count before this, or the first success
-    start_interval: float = 0.25  # the period until the first success: a cold start is awaited, not sampled
+    start_period: float = 600.0  # so long, or until the first success, failures do not count
+    start_interval: float = 0.25  # the period until then: a cold start is awaited, not sampled
     on_failure: OnFailure = OnFailure.NOTE
     means: Meaning | None = None  # what its failure means; None: no more than that it failed
     status: tuple[int, ...] = ()  # http: the codes that are well; none: 200 to 399
     expect: tuple[Rule, ...] = ()  # http: all must hold
-    fail_when: tuple[Rule, ...] = ()  # http: it fails when all of these hold
+    fail_when: tuple[Rule, ...] = ()  # http: it fails when all of these hold; with no `expect`, only then
     headers: tuple[tuple[str, str], ...] = ()  # http: sent with the request
 
     @property
@@ -108,10 +108,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A line of the app's output that means something. The regex is searched in each line, as bytes without its end."""
+    """A line of the app's output that means something. The regex is searched in a line, as bytes without its end.
+
+    Every line that fits has one of `marks` in it: looking for them costs a hundredth of the regex, and an app may print a lot.
+    """
 
     name: str
     meaning: Meaning
+    marks: tuple[bytes, ...]
     regex: bytes
 
 
@@ -123,14 +127,15 @@ class App:
     words: str  # what it is, for the page of recipes
     port: int
     port_flag: str = "--port"  # by which its command may name another
-    checks: tuple[Check, ...]  # {port} stands for the port
+    start_budget: float = 600.0  # seconds that a start may take; failed checks mean nothing before that
+    checks: tuple[Check, ...]  # {port} stands for the port; `start_budget` is the start period of each
     patterns: tuple[Pattern, ...] = ()
     defaults: Mapping[str, str] = field(default_factory=dict)  # settings that it changes, by the name of the setting
     no_gpu_flags: tuple[str, ...] = ()  # words of the command with which it runs without a GPU on purpose
 
-    def port_for(self, command: Sequence[str], setting: int | None = None) -> int:
-        """The port where the app will listen: as set, else as its command says, else its own."""
-        if setting is not None:
+    def port_for(self, command: Sequence[str], setting: int = 0) -> int:
+        """The port where the app will listen: as set (0 is not), else as its command says, else its own."""
+        if setting:
             return setting
         named = re.findall(rf"(?:^|\s){self.port_flag}[=\s]+(\d{{1,5}})(?=\s|$)", " ".join(command))
         return int(named[-1]) if named else self.port
@@ -138,12 +143,11 @@ class App:
     def checks_for(self, command: Sequence[str], port: int) -> tuple[Check, ...]:
         """Its checks for this command on this port."""
         without_gpu = any(word in self.no_gpu_flags for words in command for word in words.split())
-        return tuple(_fitted(check, port, without_gpu=without_gpu) for check in self.checks)
+        return tuple(self._fitted(check, port, without_gpu=without_gpu) for check in self.checks)
 
-
-def _fitted(check: Check, port: int, *, without_gpu: bool) -> Check:
-    expect = tuple(rule for rule in check.expect if not (without_gpu and rule.needs_gpu))
-    return replace(check, target=check.target.replace("{port}", str(port)), expect=expect)
+    def _fitted(self, check: Check, port: int, *, without_gpu: bool) -> Check:
+        expect = tuple(rule for rule in check.expect if not (without_gpu and rule.needs_gpu))
+        return replace(check, target=check.target.replace("{port}", str(port)), expect=expect, start_period=self.start_budget)
 
 
 def check_json(check: Check) -> dict[str, Any]:
@@ -166,10 +170,17 @@ def check_json(check: Check) -> dict[str, Any]:
 
 
 def _rule_json(rule: Rule) -> dict[str, Any]:
-    return {"path": rule.path, "test": rule.test.value, "value": rule.value}
+    return {"path": rule.path, "relation": rule.relation.value, "value": rule.value}
 
 
-def patterns_json(patterns: Iterable[Pattern], checks: Iterable[Check]) -> list[dict[str, str]]:
-    """What to look for in the app's output: the patterns of its recipe, and its log checks under their own names."""
-    lines = [{"name": pattern.name, "regex": pattern.regex.decode("utf-8")} for pattern in patterns]
-    return lines + [{"name": check.name, "regex": check.target} for check in checks if check.kind is Kind.LOG]
+def patterns_json(patterns: Iterable[Pattern], checks: Iterable[Check]) -> list[dict[str, Any]]:
+    """What to look for in the app's output: the patterns of its recipe, and its log checks under their own names.
+
+    Without marks, each line is to be searched.
+    """
+    lines = [_pattern_json(pattern.name, pattern.regex.decode(), [mark.decode() for mark in pattern.marks]) for pattern in patterns]
+    return lines + [_pattern_json(check.name, check.target, []) for check in checks if check.kind is Kind.LOG]
+
+
+def _pattern_json(name: str, regex: str, marks: list[str]) -> dict[str, Any]:
+    return {"id": name, "regex": regex, "marks": marks}

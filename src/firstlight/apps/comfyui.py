@@ -5,7 +5,8 @@ imported, because the port is bound last. Whether a node was imported can be tol
 `--ready "http://127.0.0.1:8188/object_info/CLASS . not-empty"`; a class that is not there gives {} with status 200.
 
 The thread that runs prompts can die of an exception (ComfyUI issue 16312), and the server goes on to answer and to take prompts that it never
-runs. Then prompts are pending while none is running; in a healthy one that lasts for a moment between two prompts.
+runs. Then prompts are pending while none is running; in a healthy one that lasts for a moment between two prompts. The answer of `/queue` holds
+whole workflows, so that it may be too long to look into; the line that the thread leaves behind tells all the same.
 
 On SIGTERM ComfyUI dies at once; SIGINT is its way to stop.
 """
@@ -13,21 +14,22 @@ On SIGTERM ComfyUI dies at once; SIGINT is its way to stop.
 from __future__ import annotations
 
 from firstlight.apps import cuda_lines
-from firstlight.apps.app import App, Check, Kind, Level, Meaning, OnFailure, Pattern, Rule, Test
+from firstlight.apps.app import App, Check, Kind, Level, Meaning, OnFailure, Pattern, Relation, Rule
 
 APP = App(
     name="comfyui",
     words="ComfyUI",
     port=8188,
+    start_budget=1800.0,  # ComfyUI-Manager alone has been seen to take 20 minutes where the network is slow.
     checks=(
         Check(
             name="system-stats",
             level=Level.READY,
             kind=Kind.HTTP,
             target="http://127.0.0.1:{port}/system_stats",
-            # A prompt that is being loaded holds Python's lock for seconds at a time.
+            # A model that is being loaded holds Python's lock for seconds at a time.
             timeout=10.0,
-            expect=(Rule("devices.0.type", Test.EQUALS, "cuda", needs_gpu=True),),
+            expect=(Rule("devices.0.type", Relation.EQUALS, "cuda", needs_gpu=True),),
             status=(200,),
         ),
         Check(
@@ -39,15 +41,26 @@ APP = App(
             timeout=10.0,
             # Three in a row, 5 s apart: longer than the moment between two prompts.
             threshold=3,
-            fail_when=(Rule("queue_pending", Test.NOT_EMPTY), Rule("queue_running", Test.EMPTY)),
+            fail_when=(Rule("queue_pending", Relation.NOT_EMPTY), Rule("queue_running", Relation.EMPTY)),
             on_failure=OnFailure.RESTART,
             means=Meaning.ZOMBIE,
+            status=(200,),
+        ),
+        Check(
+            name="answers",
+            level=Level.ALIVE,
+            kind=Kind.HTTP,
+            target="http://127.0.0.1:{port}/prompt",
+            # Two minutes: a restart would load the model again that keeps the server from answering.
+            timeout=10.0,
+            threshold=6,
+            on_failure=OnFailure.RESTART,
             status=(200,),
         ),
     ),
     patterns=(
         *cuda_lines.PATTERNS,
-        Pattern("comfyui-worker-died", Meaning.ZOMBIE, rb"^Exception in thread Thread-\d+ \(prompt_worker\):?\s*$"),
+        Pattern("comfyui-worker-died", Meaning.ZOMBIE, (b"prompt_worker",), rb"^Exception in thread Thread-\d+ \(prompt_worker\):?\s*$"),
     ),
     defaults={"restart": "on-failure", "stop-signal": "INT"},
     no_gpu_flags=("--cpu",),

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from firstlight.apps.app import Meaning, Pattern
 
-# An exception as Python, Ray and loggers print it, perhaps after the prefix of a log; or as C++ says that it ends of one.
-_EXCEPTION = rb"(?:(?:^|\s)[\w.]*(?:Error|Exception): |!!! Exception during processing ?!!! |^\s*what\(\):\s+)"
+# An exception as Python prints it, at the beginning of a line or after the prefix of a log; or as C++ says that it ends of one.
+_PREFIX = rb"(?:^|[\])>|-]\s+|^(?:ERROR|CRITICAL):[\w.]*:)"
+_EXCEPTION = rb"(?:" + _PREFIX + rb"[\w.]*(?:Error|Exception): |!!! Exception during processing ?!!! |^\s*what\(\):\s+)"
 
 # PyTorch · llama.cpp · ONNX Runtime and NCCL · TensorRT · CuPy, Numba and JAX, which put the code's name before its text.
 _REPORT = (
@@ -41,13 +42,16 @@ _STICKY = (
 # A status of cuBLAS or cuDNN is none of CUDA's own: most often it is memory that ran out.
 _NOT_THE_GPU = rb"(?!out of memory|no kernel image|the provided PTX|invalid |named symbol not found|CU[A-Z]+_STATUS_)"
 
+_MARKS = (b"CUDA", b"Cuda")
+
 PATTERNS = (
-    Pattern("cuda-sticky", Meaning.POISONED, _REPORT + rb"(?:" + rb"|".join(_STICKY) + rb")" + _END),
-    Pattern("cuda-error", Meaning.CUDA, _REPORT + _NOT_THE_GPU + rb"[a-zA-Z]"),
+    Pattern("cuda-sticky", Meaning.POISONED, _MARKS, _REPORT + rb"(?:" + rb"|".join(_STICKY) + rb")" + _END),
+    Pattern("cuda-error", Meaning.CUDA, _MARKS, _REPORT + _NOT_THE_GPU + rb"[a-zA-Z][\w ,/()-]*" + _END),
     # PyTorch where it cannot begin (c10/cuda/CUDAFunctions.cpp, torch/cuda/__init__.py). It does not try twice in one process.
     Pattern(
         "torch-cuda-init",
         Meaning.CUDA,
+        (b"CUDA", b"cudaGetDeviceCount", b"NVIDIA driver"),
         _EXCEPTION + rb"(?:CUDA unknown error - |Unexpected error from cudaGetDeviceCount\(\)|CUDA driver initialization failed"
         rb"|No CUDA GPUs are available|Found no NVIDIA driver on your system)",
     ),

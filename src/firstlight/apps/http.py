@@ -12,7 +12,7 @@ _ROOT = "http://127.0.0.1:{port}/"
 
 APP = App(
     name="http",
-    words="anything that answers HTTP on a port",
+    words="Anything that answers HTTP on a port",
     port=8000,
     checks=(
         Check(name="http", level=Level.READY, kind=Kind.HTTP, target=_ROOT),

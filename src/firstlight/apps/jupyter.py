@@ -6,7 +6,7 @@ to see, and no reason to take the server from all others. So no line of the outp
 
 from __future__ import annotations
 
-from firstlight.apps.app import App, Check, Kind, Level, OnFailure, Rule, Test
+from firstlight.apps.app import App, Check, Kind, Level, OnFailure, Relation, Rule
 
 _API = "http://127.0.0.1:{port}/api"
 
@@ -15,7 +15,7 @@ APP = App(
     words="Jupyter Server, JupyterLab, Notebook 7",
     port=8888,
     checks=(
-        Check(name="api", level=Level.READY, kind=Kind.HTTP, target=_API, status=(200,), expect=(Rule("version", Test.PRESENT),)),
+        Check(name="api", level=Level.READY, kind=Kind.HTTP, target=_API, status=(200,), expect=(Rule("version", Relation.PRESENT),)),
         Check(name="answers", level=Level.ALIVE, kind=Kind.HTTP, target=_API, status=(200,), threshold=6, on_failure=OnFailure.RESTART),
     ),
     defaults={"restart": "on-failure"},

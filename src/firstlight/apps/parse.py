@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from firstlight.apps.app import Check, Kind, Level, OnFailure, Rule, Scalar, Test
+from firstlight.apps.app import Check, Kind, Level, OnFailure, Relation, Rule, Scalar
 from firstlight.settings import duration
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
@@ -26,6 +27,7 @@ _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 _SPECS = "http://HOST:PORT/PATH, tcp:HOST:PORT, exec:COMMAND, log:REGEX or notify"
 _SHORTEST = 0.05  # seconds; a period below this would be a load, not a check
+_PROGRAM_INTERVAL = 1.0  # seconds; to start a program costs more than to ask a server, and the app needs the processor to start
 
 
 def spec(text: str, level: Level, name: str) -> Check:
@@ -71,6 +73,8 @@ def table(name: str, values: Mapping[str, Any]) -> Check:
             raise ValueError(f"{key} is not for a check of the kind {kind.value}")
         given[key.replace("-", "_")] = _KEYS[key].parse(key, value)
     given.setdefault("on_failure", OnFailure.RESTART if level is Level.ALIVE else OnFailure.NOTE)
+    if kind is Kind.EXEC:
+        given.setdefault("start_interval", _PROGRAM_INTERVAL)
     check = Check(name=name, level=level, kind=kind, **given)
     if kind is Kind.NOTIFY and level is Level.ALIVE:
         raise ValueError("notify tells when an app is ready, and nothing about whether it is alive")
@@ -115,8 +119,10 @@ def _exec(value: Any) -> dict[str, Any]:
 def _log(value: Any) -> dict[str, Any]:
     regex = _text("log", value)
     try:
-        re.compile(regex.encode())
-    except re.error as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # a doubtful one is a wrong one
+            re.compile(regex.encode())
+    except (re.error, FutureWarning, OverflowError, RecursionError) as error:
         raise ValueError(f"log is a regular expression: {error}") from None
     if re.search(regex.encode(), b""):
         raise ValueError("log is a regular expression that an empty line does not fit")
@@ -205,10 +211,10 @@ def rule(text: Any) -> Rule:
         ValueError: it is no rule.
     """
     match = _RULE.fullmatch(text.strip()) if isinstance(text, str) else None
-    if not match or (match[2] == Test.EQUALS.value) != (match[3] is not None):
+    if not match or (match[2] == Relation.EQUALS.value) != (match[3] is not None):
         raise ValueError(f"a rule is PATH equals VALUE, PATH empty, PATH not-empty or PATH present, not {text!r}")
-    test = Test(match[2])
-    return Rule(match[1], test, _scalar(match[3]) if test is Test.EQUALS else None)
+    relation = Relation(match[2])
+    return Rule(match[1], relation, _scalar(match[3]) if relation is Relation.EQUALS else None)
 
 
 def _scalar(text: str) -> Scalar:

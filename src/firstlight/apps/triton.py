@@ -14,6 +14,7 @@ APP = App(
     words="NVIDIA Triton, or another server of KServe's v2 protocol",
     port=8000,
     port_flag="--http-port",
+    start_budget=1800.0,  # Every model of the repository is loaded first.
     checks=(
         Check(name="ready", level=Level.READY, kind=Kind.HTTP, target="http://127.0.0.1:{port}/v2/health/ready", status=(200,)),
         Check(

@@ -12,6 +12,7 @@ APP = App(
     name="vllm",
     words="vLLM, OpenAI-compatible server",
     port=8000,
+    start_budget=1800.0,  # Weights from a network volume, then compilation and CUDA graphs.
     checks=(
         Check(name="health", level=Level.READY, kind=Kind.HTTP, target="http://127.0.0.1:{port}/health", status=(200,)),
         Check(
@@ -28,7 +29,9 @@ APP = App(
     ),
     patterns=(
         *cuda_lines.PATTERNS,
-        Pattern("vllm-engine-died", Meaning.ZOMBIE, rb"(?:^|\s)[\w.]*EngineDeadError: EngineCore encountered an issue\."),
+        Pattern(
+            "vllm-engine-died", Meaning.ZOMBIE, (b"EngineDeadError",), rb"(?:^|\s)[\w.]*EngineDeadError: EngineCore encountered an issue\."
+        ),
     ),
     defaults={"restart": "on-failure"},
 )

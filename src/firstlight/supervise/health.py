@@ -5,7 +5,7 @@
     health, news = health.answered(health, "queue", False, "…")   # the checker's `checked`; ok=None for its `waiting`
     health, news = health.printed(health, "cuda-sticky", line, at=clock.now())    # the pump's match
     health, news = health.notified(health, True, "READY=1")       # READY=1; False for RELOADING=1
-    health, news = health.stopping(health, "signal 15")           # before the app is sent anything
+    health, news = health.stopping(health, "signal 15")           # before the app is sent anything, and once it has ended
     cause, words = health.cause_of_end(health, status, at=clock.now())
 
 The news are for the journal, in their order: Turned (`check`), Ready (`ready`), Unready (`unready`); and RestartAsked, at most once in a life,
@@ -37,8 +37,8 @@ _SAYS = {Meaning.POISONED: "its CUDA context is broken for good", Meaning.ZOMBIE
 class Answer:
     """How a check stands: well, failed, or nothing known yet; and in words."""
 
-    ok: bool | None = None
-    words: str = "no answer yet"
+    ok: bool | None
+    words: str
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def begin(checks: Iterable[Check], patterns: Iterable[Pattern] = ()) -> Health:
     return Health(
         checks=by_name,
         meanings={pattern.name: pattern.meaning for pattern in patterns},
-        answers={name: Answer(words=_awaited(check)) for name, check in by_name.items()},
+        answers={name: _first_answer(check) for name, check in by_name.items()},
     )
 
 
@@ -208,7 +208,8 @@ def _ask(health: Health, cause: Cause, words: str) -> Health:
     return health if health.asked is not None else replace(health, asked=RestartAsked(cause, words))
 
 
-def _awaited(check: Check) -> str:
-    if check.kind is Kind.LOG and check.level is Level.ALIVE:
-        return "has not printed it"
-    return {Kind.LOG: "has not printed it yet", Kind.NOTIFY: "has not said READY=1 yet"}.get(check.kind, "no answer yet")
+def _first_answer(check: Check) -> Answer:
+    """How a check stands before anything was seen."""
+    if check.kind is Kind.LOG:
+        return Answer(True, "has not printed it") if check.level is Level.ALIVE else Answer(None, "has not printed it yet")
+    return Answer(None, "has not said READY=1 yet" if check.kind is Kind.NOTIFY else "no answer yet")

@@ -22,9 +22,9 @@ TOLD = Check(name="told", level=Level.READY, kind=Kind.NOTIFY)
 STRICT = Check(name="strict", level=Level.READY, kind=Kind.HTTP, on_failure=OnFailure.RESTART)
 
 PATTERNS = (
-    Pattern("cuda-error", Meaning.CUDA, b"x"),
-    Pattern("cuda-sticky", Meaning.POISONED, b"x"),
-    Pattern("worker-died", Meaning.ZOMBIE, b"x"),
+    Pattern("cuda-error", Meaning.CUDA, (), b"x"),
+    Pattern("cuda-sticky", Meaning.POISONED, (), b"x"),
+    Pattern("worker-died", Meaning.ZOMBIE, (), b"x"),
 )
 
 Seen = Callable[[Health], tuple[Health, tuple[News, ...]]]
@@ -89,7 +89,14 @@ CASES: dict[str, tuple[tuple[Check, ...], tuple[Seen, ...], bool, bool | str, li
     "a line proves that it is ready": ((LISTENS,), (start, line("listens")), True, True, [Turned, Ready]),
     "and is not taken back": ((LISTENS,), (start, line("listens"), line("listens")), True, True, [Turned, Ready]),
     "a line that was not printed": ((LISTENS,), (start,), True, "check listens: has not printed it yet", []),
-    "a line of an app that failed": ((PANICS,), (start, line("panics")), False, "check panics: printed 'the line'", [Turned, RestartAsked]),
+    "a line that tells of a failure was not printed": ((PANICS,), (start,), True, True, [Ready]),
+    "a line of an app that failed": (
+        (PANICS,),
+        (start, line("panics")),
+        False,
+        "check panics: printed 'the line'",
+        [Ready, Turned, Unready, RestartAsked],
+    ),
     "it says that it is ready": ((TOLD,), (start, told(True)), True, True, [Turned, Ready]),
     "it says that it reloads": ((TOLD,), (start, told(True), told(False)), True, "RELOADING", [Turned, Ready, Turned, Unready]),
     "what it says is nothing to us without such a check": ((WEB,), (start, told(True)), True, "check web", []),

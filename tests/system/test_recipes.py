@@ -1,0 +1,154 @@
+"""Recipes put to servers that speak the apps' protocols, through the real checker. tests/contract/test_real_apps.py has the real ones that install."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from firstlight.apps import parse, recipes
+from firstlight.apps.app import Level
+
+from .checking import PYTHON, Checker
+
+PROTOCOL = Path(__file__).parents[2] / "testing" / "speak_protocol.py"
+
+
+class Stand:
+    """A stand-in for an app, and the recipe's checks put to it at the pace of a test."""
+
+    def __init__(self, app: str, command: tuple[str, ...] = ()) -> None:
+        self.server = subprocess.Popen(
+            [sys.executable, "-I", str(PROTOCOL), app], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+        self.port = int(self.server.stdout.readline().removeprefix("ready (port: ").removesuffix(")\n"))
+        recipe = recipes.recipe(app)
+        checks = recipe.checks_for([*command, recipe.port_flag, str(self.port)], recipe.port_for([recipe.port_flag, str(self.port)]))
+        self.checks = {check.name: check for check in checks}
+        quick = [replace(check, period=0.05, start_interval=0.05, timeout=30.0, threshold=2, start_period=0.0) for check in checks]
+        self.checker = Checker(quick)
+
+    def is_now(self, word: str) -> None:
+        """Make it so."""
+        self.server.stdin.write(word + "\n")
+        assert self.server.stdout.readline() == word + "\n"
+
+    def judged(self) -> dict[str, tuple[bool, str]]:
+        """What the checker says next about each check that turns, until all have."""
+        answer = self.checker.checked()
+        return {answer["check"]: (answer["ok"], answer["words"])}
+
+    def all_well(self) -> dict[str, str]:
+        """Wait until each check is well, and give their words."""
+        words: dict[str, str] = {}
+        while len(words) < len(self.checks):
+            ((name, (ok, said)),) = self.judged().items()
+            assert ok, said
+            words[name] = said
+        return words
+
+    def end(self) -> None:
+        """End both."""
+        self.checker.end()
+        self.server.kill()
+        self.server.communicate()
+
+
+@pytest.fixture
+def stand(request: pytest.FixtureRequest) -> Iterator[Stand]:
+    """The app that the test is parametrized with."""
+    standing = Stand(*request.param) if isinstance(request.param, tuple) else Stand(request.param)
+    yield standing
+    standing.end()
+
+
+WELL = {
+    "comfyui": {"system-stats": "status 200, devices.0.type is cuda", "queue": "status 200", "answers": "status 200"},
+    "vllm": {"health": "status 200", "engine": "status 200"},
+    "triton": {"ready": "status 200", "live": "status 200"},
+    "a1111": {"ping": "status 200", "answers": "status 200"},
+}
+
+
+@pytest.mark.parametrize("stand", WELL, indirect=True)
+def test_an_app_that_works_is_well(stand: Stand, request: pytest.FixtureRequest) -> None:
+    assert stand.all_well() == WELL[request.node.callspec.params["stand"]]
+
+
+# What happens to the app, and the first checks that turn.
+TURNS = {
+    "comfyui broken": ("comfyui", "broken", {"system-stats": (False, "status 500")}),
+    "comfyui zombie": ("comfyui", "zombie", {"queue": (False, "queue_pending is not empty and queue_running is empty")}),
+    "comfyui without a GPU": ("comfyui", "cpu", {"system-stats": (False, "devices.0.type is cpu, not cuda")}),
+    "triton loses a model": ("triton", "starting", {"ready": (False, "status 400")}),
+}
+
+
+@pytest.mark.parametrize(("stand", "word", "turned"), TURNS.values(), ids=TURNS, indirect=["stand"])
+def test_a_failure_turns_the_check_that_is_about_it_and_no_other(stand: Stand, word: str, turned: dict[str, tuple[bool, str]]) -> None:
+    stand.all_well()
+
+    stand.is_now(word)
+    assert stand.judged() == turned
+    stand.is_now("well")
+
+    ((name, (ok, _)),) = stand.judged().items()
+    assert (name, ok) == (next(iter(turned)), True)
+
+
+@pytest.mark.parametrize(("stand", "status"), [("vllm", 503), ("triton", 400), ("a1111", 500)], indirect=["stand"])
+def test_where_the_engine_died_it_is_neither_ready_nor_alive(stand: Stand, status: int) -> None:
+    stand.all_well()
+
+    stand.is_now("broken")
+
+    assert {**stand.judged(), **stand.judged()} == dict.fromkeys(stand.checks, (False, f"status {status}"))
+    assert {check.level for check in stand.checks.values()} == set(Level)
+
+
+@pytest.mark.parametrize("stand", [("comfyui", ("--cpu",))], indirect=True)
+def test_comfyui_started_without_a_gpu_on_purpose_is_well_without_one(stand: Stand) -> None:
+    stand.is_now("cpu")
+
+    assert stand.all_well()["system-stats"] == "status 200"
+
+
+@pytest.mark.parametrize(("node", "ok"), [("EmptyImage", True), ("VibeVoiceTTS", False)])
+@pytest.mark.parametrize("stand", ["comfyui"], indirect=True)
+def test_a_node_that_comfyui_could_not_import_is_missed(stand: Stand, node: str, ok: bool) -> None:
+    asked = parse.spec(f"http://127.0.0.1:{stand.port}/object_info/{node} . not-empty", Level.READY, "ready-1")
+    checker = Checker([replace(asked, start_period=0.0, threshold=1)])
+
+    assert checker.checked()["ok"] is ok
+    checker.end()
+
+
+HTTP_SERVER = """
+import http.server
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+
+
+def test_plain_http_on_a_port(tmp_path: Path) -> None:
+    """The real server of Python's own library."""
+    server = subprocess.Popen([*PYTHON, HTTP_SERVER], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    checks = recipes.recipe("http").checks_for([], int(server.stdout.readline()))
+    checker = Checker([replace(check, period=0.05, start_interval=0.05, threshold=1, start_period=0.0) for check in checks])
+    try:
+        assert {(answer["check"], answer["ok"]) for answer in (checker.checked(), checker.checked())} == {("http", True), ("answers", True)}
+        server.kill()
+        server.wait()
+        assert {(answer["check"], answer["ok"]) for answer in (checker.checked(), checker.checked())} == {
+            ("http", False),
+            ("answers", False),
+        }
+    finally:
+        checker.end()
+        server.kill()
+        server.communicate()
