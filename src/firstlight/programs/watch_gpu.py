@@ -135,12 +135,16 @@ def log_lines(descriptor: int) -> Iterator[str]:
 
 
 def xid(line: str) -> Optional[dict[str, Any]]:
-    """The Xid in a line such as "3,1207,5140900,-;NVRM: Xid (PCI:0000:19:00): 79, GPU has fallen off the bus."; else None."""
-    message = line.partition(";")[2]
-    head, found, rest = message.partition("NVRM: Xid (")
-    place, closed, tail = rest.partition(")")
+    """The Xid in a line such as "3,1207,5140900,-;NVRM: Xid (PCI:0000:19:00): 79, GPU has fallen off the bus."; else None.
+
+    A line that a process has written into the log, as root can, has a number of 8 or more in front.
+    """
+    head, _, message = line.partition(";")
+    priority = head.partition(",")[0]
+    before, found, rest = message.partition("NVRM: Xid (")
+    place, _, tail = rest.partition(")")
     number = tail.partition(": ")[2].partition(",")[0].strip()
-    if not found or head.strip() or not closed or not number.isdigit():
+    if not found or before.strip() or not number.isdigit() or not priority.isdigit() or int(priority) > 7:
         return None
     return {"number": int(number), "bus_id": place.replace("PCI:", "").lower(), "text": message.strip()}
 
