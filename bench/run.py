@@ -24,6 +24,7 @@ from pathlib import Path
 import gpu
 import startup
 import supervision
+import watching
 from measure import Figure, NotMeasured, interleave, line, ratio, write
 from processes import adopt_orphans, wall
 
@@ -56,6 +57,7 @@ def no_gpu_needed(bench: Bench) -> Iterator[tuple[str, Callable[[], list[Figure]
     yield "start-up from a slow volume", lambda: slow_start_up(bench)
     yield "a start without a GPU", lambda: bare_start(bench)
     yield "supervising an idle app", lambda: supervision.idle(bench.firstlight, ["--gpus", "none"], bench.scratch / "state-idle")
+    yield "a look at the GPUs", lambda: watching.looks([*bench.firstlight, "rehearse", "healthy", "--quiet"], "a simulated GPU")
 
 
 def start_up(bench: Bench) -> list[Figure]:
@@ -135,6 +137,8 @@ def gpu_needed(bench: Bench) -> Iterator[tuple[str, Callable[[], list[Figure]]]]
     yield "naming a permanent fault", test.naming
     yield "from a node's appearance to the app", test.late_nodes
     yield "supervising an idle app", lambda: supervision.idle(bench.firstlight, ["--holder", "1s"], bench.scratch / "state-idle")
+    watched = ["run", "--state-dir", str(bench.scratch / "state-watched"), "--holder", "1s", "--quiet"]
+    yield "a look at the GPUs", lambda: watching.looks([*bench.firstlight, *watched], "a GPU")
     yield "the usual script, healthy", test.usual_healthy
     yield "the usual script, late node", test.usual_late
 
