@@ -25,6 +25,7 @@ import gpu
 import startup
 import supervision
 import throughput
+import watching
 from measure import Figure, NotMeasured, interleave, line, ratio, write
 from processes import adopt_orphans, wall
 
@@ -58,6 +59,7 @@ def no_gpu_needed(bench: Bench) -> Iterator[tuple[str, Callable[[], list[Figure]
     yield "a start without a GPU", lambda: bare_start(bench)
     yield "supervising an idle app", lambda: supervision.idle(bench.firstlight, ["--gpus", "none"], bench.scratch / "state-idle")
     yield "throughput of the app's output", lambda: throughput.compare(min(bench.rounds, 5), bench.scratch)
+    yield "a look at the GPUs", lambda: watching.looks([*bench.firstlight, "rehearse", "healthy", "--quiet"], "a simulated GPU")
 
 
 def start_up(bench: Bench) -> list[Figure]:
@@ -137,6 +139,8 @@ def gpu_needed(bench: Bench) -> Iterator[tuple[str, Callable[[], list[Figure]]]]
     yield "naming a permanent fault", test.naming
     yield "from a node's appearance to the app", test.late_nodes
     yield "supervising an idle app", lambda: supervision.idle(bench.firstlight, ["--holder", "1s"], bench.scratch / "state-idle")
+    watched = ["run", "--state-dir", str(bench.scratch / "state-watched"), "--holder", "1s", "--quiet"]
+    yield "a look at the GPUs", lambda: watching.looks([*bench.firstlight, *watched], "a GPU")
     yield "the usual script, healthy", test.usual_healthy
     yield "the usual script, late node", test.usual_late
 

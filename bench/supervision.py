@@ -25,12 +25,12 @@ def idle(firstlight: Sequence[str], options: Sequence[str], state: Path) -> list
     argv = [*firstlight, "run", "--state-dir", str(state), *options, "--", "sleep", "600"]
     core = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        _wait_for_app(core)
+        wait_for_app(core)
         time.sleep(SETTLE)
         before, begun = _switches(core.pid), time.monotonic()
         time.sleep(WATCH)
         wakes = (_switches(core.pid) - before) / (time.monotonic() - begun)
-        children = [pid for pid in _descendants(core.pid) if _name(pid) != "sleep"]
+        children = [pid for pid in descendants(core.pid) if name_of(pid) != "sleep"]
         return [
             Figure(
                 name="core while supervising an idle app: VmRSS",
@@ -54,18 +54,20 @@ def idle(firstlight: Sequence[str], options: Sequence[str], state: Path) -> list
         core.wait()
 
 
-def _wait_for_app(core: subprocess.Popen[bytes]) -> None:
+def wait_for_app(core: subprocess.Popen[bytes]) -> None:
+    """Wait until firstlight has started its app, which is `sleep`."""
     until = time.monotonic() + 30.0
     while time.monotonic() < until:
         if core.poll() is not None:
             raise NotMeasured(f"firstlight ended with {core.returncode} before the app was started")
-        if any(_name(pid) == "sleep" for pid in _descendants(core.pid)):
+        if any(name_of(pid) == "sleep" for pid in descendants(core.pid)):
             return
         time.sleep(0.05)
     raise NotMeasured("the app was not started within 30 s")
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """The processes below a process."""
     parents: dict[int, list[int]] = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
@@ -80,11 +82,17 @@ def _descendants(pid: int) -> list[int]:
     return found
 
 
-def _name(pid: int) -> str:
+def name_of(pid: int) -> str:
+    """What a process is called; empty when it is gone."""
     try:
         return Path("/proc", str(pid), "comm").read_text().strip()
     except OSError:
         return ""
+
+
+def parent_of(pid: int) -> int:
+    """The parent of a process."""
+    return int(Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[1])
 
 
 def _switches(pid: int) -> int:

@@ -36,6 +36,19 @@ def create(major: int) -> str:
     raise OSError(f"cannot deny a device major: {'; '.join(reasons) or 'no cgroup file system is mounted'}")
 
 
+def create_open(major: int) -> str:
+    """Make a cgroup that denies nothing yet, on a machine where `deny` can have it deny `major` later. Raises as `create`."""
+    directory = create(major)
+    remove(directory)
+    os.mkdir(directory)
+    return directory
+
+
+def deny(directory: str, major: int) -> None:
+    """Have the cgroup deny `major` from now on, to every process in it."""
+    _deny("v2" if os.path.exists(f"{directory}/cgroup.controllers") else "v1", directory, major)
+
+
 def _deny(kind: str, directory: str, major: int) -> None:
     if kind == "v2":
         kernel.deny_major_by_bpf(directory, major)

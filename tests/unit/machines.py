@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 from firstlight.probe.facts import (
@@ -15,6 +16,7 @@ from firstlight.probe.facts import (
     Driver,
     Environment,
     Facts,
+    GpuUser,
     KernelGpu,
     Libraries,
     Library,
@@ -27,7 +29,10 @@ from firstlight.probe.facts import (
     NvmlGpu,
     Torch,
     Unknown,
+    Worked,
+    Xid,
 )
+from firstlight.system.process import Process
 
 VERSION = "580.159.04"
 FOLDER = "/usr/lib/x86_64-linux-gnu"
@@ -269,3 +274,27 @@ NO_LIBRARY = Unknown("the loader finds no libcuda.so.1", Cause.ABSENT)
 KIB = 1024
 ALL_NODES = tuple(node.path for node in nodes(0))
 UNTRIED = Unknown("not asked", Cause.NOT_ASKED)
+
+
+def watched(gpus: int = 1) -> Facts:
+    """What a look finds while an app computes on every GPU of a healthy container."""
+    facts = healthy(gpus)
+    users = (GpuUser(pid=17, memory=GIB // 2, here=True),)
+    for number in range(gpus):
+        facts = nvml_gpu_changed(facts, number, processes=1, users=users)
+    used = tuple(node.path for node in nodes(*range(gpus)) if node.path != "/dev/nvidia-uvm-tools")
+    return dataclasses.replace(facts, cuda=UNTRIED, xids=(), worked=Worked(nodes=used, nvml=facts.nvml))
+
+
+def xid(number: int, gpu: int = 0, **changes: Any) -> Xid:
+    place = bus(gpu).partition(".")[0]
+    return dataclasses.replace(Xid(number=number, bus_id=place, text=f"NVRM: Xid (PCI:{place}): {number}, it broke"), **changes)
+
+
+def process(*steps: dict[str, Any], status: int | None = 0, tail: bytes = b"", errors: bytes = b"") -> Process:
+    """A program that has printed these steps and ended (status None: it still runs)."""
+    made = Process("program", 1, group=True)
+    made.status = status
+    made.output += b"".join(json.dumps(step).encode() + b"\n" for step in steps) + tail
+    made.errors += errors
+    return made

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 
 from firstlight.faults import messages
-from firstlight.faults.cuda import cuda_error_unexplained, gpu_busy, gpu_memory_full
+from firstlight.faults.cuda import cuda_error_unexplained, gpu_busy, gpu_memory_full, memory_held_by_strangers
 from firstlight.faults.device import (
     device_cgroup_denies,
     device_mode_forbids,
@@ -24,11 +24,19 @@ from firstlight.faults.driver import compute_not_enabled, driver_not_injected, g
 from firstlight.faults.environment import address_space_limit, descriptor_limit, visible_devices_invalid
 from firstlight.faults.fault import Fault
 from firstlight.faults.framework import driver_too_old
-from firstlight.faults.hardware import fabric_failed, fabric_in_progress, gpu_lost, probe_hung
-from firstlight.faults.library import compat_library_active, driver_library_mismatch, empty_library, library_off_path, stub_libcuda
+from firstlight.faults.hardware import fabric_failed, fabric_in_progress, gpu_lost, probe_hung, xid_reported
+from firstlight.faults.library import (
+    compat_library_active,
+    driver_library_mismatch,
+    empty_library,
+    library_off_path,
+    nvml_failed,
+    stub_libcuda,
+)
 
 CATALOGUE: tuple[Fault, ...] = (
     gpu_lost.FAULT,
+    xid_reported.FAULT,
     probe_hung.FAULT,
     fabric_failed.FAULT,
     fabric_in_progress.FAULT,
@@ -49,11 +57,13 @@ CATALOGUE: tuple[Fault, ...] = (
     library_off_path.FAULT,
     driver_library_mismatch.FAULT,
     compat_library_active.FAULT,
+    nvml_failed.FAULT,
     visible_devices_invalid.FAULT,
     address_space_limit.FAULT,
     descriptor_limit.FAULT,
     gpu_busy.FAULT,
     gpu_memory_full.FAULT,
+    memory_held_by_strangers.FAULT,
     cuda_error_unexplained.FAULT,
     driver_too_old.FAULT,
 )
@@ -65,7 +75,11 @@ EXPLAINS: Mapping[str, frozenset[str]] = {
     "gpu-not-granted": _ALL - {"gpu-not-granted"},
     "driver-not-injected": _ALL - {"driver-not-injected", "gpu-not-granted"},
     "compute-not-enabled": frozenset({"stub-libcuda", "empty-library", "library-off-path"}),
-    "gpu-lost": frozenset({"gpu-busy", "gpu-memory-full", "fabric-failed", "fabric-in-progress"}),
+    "probe-hung": frozenset({"nvml-failed"}),
+    "nvidiactl-missing": frozenset({"nvml-failed"}),
+    "device-cgroup-denies": frozenset({"nvml-failed"}),
+    "device-mode-forbids": frozenset({"nvml-failed"}),
+    "gpu-lost": frozenset({"nvml-failed", "gpu-busy", "gpu-memory-full", "fabric-failed", "fabric-in-progress"}),
     "uvm-module-absent": frozenset({"uvm-node-missing", "uvm-major-stale", "uvm-open-fails"}),
     "uvm-major-stale": frozenset({"uvm-open-fails"}),
     "address-space-limit": frozenset({"gpu-memory-full"}),

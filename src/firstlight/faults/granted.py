@@ -64,8 +64,10 @@ def granted(facts: Facts) -> int | None:
 
 
 def needed(facts: Facts) -> int:
-    """How many GPU nodes there must be at the least."""
-    return granted(facts) or 1
+    """How many GPU nodes there must be at the least: as many as CUDA has worked through."""
+    worked = reading.worked(facts)
+    before = sum(1 for path in worked.nodes if reading.is_gpu_path(path)) if worked else 0
+    return before or granted(facts) or 1
 
 
 def promised(facts: Facts) -> bool:

@@ -15,7 +15,7 @@ _CODE_999 = (
     "uvm-node-missing", "uvm-module-absent", "uvm-major-stale", "uvm-open-fails", "gpu-lost", "device-mode-forbids",
     "cuda-error-unexplained",
 )  # fmt: skip
-_CODE_2 = ("gpu-memory-full", "address-space-limit")
+_CODE_2 = ("gpu-memory-full", "address-space-limit", "memory-held-by-strangers")
 _NO_LIBRARY = ("driver-not-injected", "library-off-path", "compute-not-enabled", "gpu-not-granted")
 
 # CUresult codes. A number counts only beside the word error, cuInit or CUDA, or alone.
@@ -56,13 +56,14 @@ MESSAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("is empty, not checked", ("empty-library",)),
     ("insufficient permissions", ("device-mode-forbids", "device-cgroup-denies")),
     ("gpu access blocked by the operating system", ("nvidiactl-missing", "device-cgroup-denies", "gpu-lost", "descriptor-limit")),
-    ("failed to initialize nvml: unknown error", ("device-cgroup-denies", "device-mode-forbids", "driver-not-injected")),
+    ("failed to initialize nvml: unknown error", ("device-cgroup-denies", "device-mode-forbids", "driver-not-injected", "nvml-failed")),
     ("failed to initialize nvml: driver not loaded", ("nvidiactl-missing", "driver-not-injected")),
     ("couldn't communicate with the nvidia driver", ("nvidiactl-missing", "driver-not-injected")),
     ("couldn't find libnvidia-ml", ("driver-not-injected", "gpu-not-granted")),
     ("gpu is lost", ("gpu-lost",)),
     ("fallen off the bus", ("gpu-lost",)),
     ("unable to determine the device handle", ("gpu-lost",)),
+    ("nvrm: xid", ("xid-reported", "gpu-lost")),
     ("requires reset", ("gpu-lost",)),
     ("gpu requires a reset", ("gpu-lost",)),
     ("rminitadapter failed", ("gpu-lost",)),

@@ -8,7 +8,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from firstlight.probe.facts import Cause, Cuda, CudaGpu, Facts, Library, LibraryKind, Node, NodeKind, Nvml, NvmlGpu, Unknown
+from firstlight.probe.facts import (
+    Cause,
+    Cuda,
+    CudaGpu,
+    Facts,
+    Library,
+    LibraryKind,
+    Node,
+    NodeKind,
+    Nvml,
+    NvmlGpu,
+    Unknown,
+    Worked,
+)
 
 T = TypeVar("T")
 
@@ -47,6 +60,22 @@ def numbers(items: list[int] | tuple[int, ...]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
+# --- what was before -------------------------------------------------------------------------------------------------
+
+
+def worked(facts: Facts) -> Worked | None:
+    """What has worked already, where these are facts of a look at an app that runs."""
+    return known(facts.worked)
+
+
+def nvml_before(facts: Facts, gpu: NvmlGpu) -> NvmlGpu | None:
+    """The same GPU as NVML saw it at the first look."""
+    before = worked(facts)
+    nvml = known(before.nvml) if before else None
+    gpus = (known(nvml.gpus) or ()) if nvml else ()
+    return next((item for item in gpus if known(item.uuid) is not None and known(item.uuid) == known(gpu.uuid)), None)
+
+
 # --- device nodes -----------------------------------------------------------------------------------------------------
 
 
@@ -56,6 +85,11 @@ def node(facts: Facts, path: str) -> Node | Unknown | None:
     if isinstance(nodes, Unknown):
         return nodes
     return next((item for item in nodes if item.path == path), None)
+
+
+def is_gpu_path(path: str) -> bool:
+    """Whether this is the path of a GPU's node."""
+    return _GPU_NODE.match(path) is not None
 
 
 def minor_in_path(item: Node) -> int | None:

@@ -36,3 +36,13 @@ def silence(process: Process, doing: str, waited: float) -> Unknown:
         detail = f": {last[-1][:200]}" if last else ""
         return Unknown(f"the process asking for {doing} {how}{detail}", Cause.CRASHED)
     return Unknown(f"{doing} was not reached", Cause.NOT_ASKED)
+
+
+def opened(process: Process, waited: float) -> dict[str, int | Unknown]:
+    """Errnos of opens by path; a path that was begun and not finished says why."""
+    found: dict[str, int | Unknown] = {}
+    for step in steps(process):
+        if step["step"] in ("opening", "opened"):
+            path = step["path"]
+            found[path] = step["errno"] if step["step"] == "opened" else silence(process, f"opening {path}", waited)
+    return found

@@ -60,7 +60,7 @@ def _deepen(loop: Loop, variables: Mapping[str, str], facts: Facts, timeout: flo
     waited = clock.now() - started
     opened: dict[str, int | Unknown] = {}
     for opener in openers:
-        opened.update(_opened(opener, waited))
+        opened.update(answers.opened(opener, waited))
     said = nvml.read(asking_nvml, waited)
     for process in (asking_nvml, *openers):
         loop.end(process)
@@ -139,12 +139,3 @@ def _doing(prover: Process) -> str:
     return {"initializing": "cuInit", "proving": f"the proof of GPU {last.get('ordinal')}", "": "starting the prover"}.get(
         last["step"], "CUDA"
     )
-
-
-def _opened(opener: Process, waited: float) -> dict[str, int | Unknown]:
-    """Errnos by path; a path that was begun and not finished says why."""
-    found: dict[str, int | Unknown] = {}
-    for step in answers.steps(opener):
-        path = step["path"]
-        found[path] = step["errno"] if step["step"] == "opened" else answers.silence(opener, f"opening {path}", waited)
-    return found

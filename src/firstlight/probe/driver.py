@@ -24,8 +24,13 @@ def _version() -> str | Unknown:
         text = files.read_text(path)
     except OSError as error:
         return unread(path, error)
+    return version_in(text)
+
+
+def version_in(text: str) -> str | Unknown:
+    """The driver's version in the text of /proc/driver/nvidia/version."""
     match = _VERSION.search(text)
-    return match[0] if match else Unknown(f"cannot find a version in {path}: {text.strip()[:80]!r}")
+    return match[0] if match else Unknown(f"cannot find a version in {_PROC}/version: {text.strip()[:80]!r}")
 
 
 def _params() -> dict[str, str] | Unknown:

@@ -204,6 +204,15 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GpuUser:
+    """A compute process on a GPU, as NVML shows it. Drivers since about 535 show a container only its own."""
+
+    pid: int
+    memory: int | Unknown  # bytes of GPU memory
+    here: bool  # /proc has a process of this pid: it is one of this container
+
+
+@dataclass(frozen=True, kw_only=True)
 class NvmlGpu:
     """One GPU as NVML sees it. `error` is the NVML code that its handle gave: 15 lost, 16 reset required, 0 well."""
 
@@ -227,6 +236,7 @@ class NvmlGpu:
     remap_pending: bool | Unknown = NOT_ASKED
     remap_failed: bool | Unknown = NOT_ASKED
     processes: int | Unknown = NOT_ASKED  # compute processes on it, strangers' too
+    users: tuple[GpuUser, ...] | Unknown = NOT_ASKED  # those processes one by one; asked by the watch alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,6 +300,24 @@ class Torch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Xid:
+    """An error of a GPU, as the kernel driver has reported it in the kernel's log since the app became ready."""
+
+    number: int
+    bus_id: str  # "0000:8d:00": the driver leaves the function out
+    text: str  # "NVRM: Xid (PCI:0000:8d:00): 79, GPU has fallen off the bus."
+    new: bool = True  # reported since the last look
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worked:
+    """What has worked already, in a look at a machine whose app runs: CUDA was proven before that app was started."""
+
+    nodes: tuple[str, ...]  # those that CUDA worked through
+    nvml: Nvml | Unknown = NOT_ASKED  # what NVML said at the first look that it answered
+
+
+@dataclass(frozen=True, kw_only=True)
 class Facts:
     """All that is known of one machine at one moment."""
 
@@ -302,6 +330,8 @@ class Facts:
     nvml: Nvml | Unknown = NOT_ASKED
     cuda: Cuda | Unknown = NOT_ASKED
     torch: Torch | Unknown = NOT_ASKED
+    xids: tuple[Xid, ...] | Unknown = NOT_ASKED  # of all GPUs of the host
+    worked: Worked | Unknown = NOT_ASKED
     taken_at: str = ""  # ISO 8601, UTC
     version: int = FACTS_VERSION
 

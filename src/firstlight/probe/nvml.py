@@ -1,11 +1,12 @@
-"""NVML, asked in a child: programs/nvml_facts.py."""
+"""NVML, asked in a child: programs/nvml_facts.py, or programs/watch_gpu.py while an app runs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from firstlight.probe.answers import Step, silence, steps
-from firstlight.probe.facts import NOT_ASKED, Cause, Nvml, NvmlGpu, Unknown
+from firstlight.probe.facts import NOT_ASKED, Cause, GpuUser, Nvml, NvmlGpu, Unknown
 
 if TYPE_CHECKING:
     from firstlight.system.process import Process
@@ -34,8 +35,8 @@ def read(process: Process, waited: float) -> Nvml | Unknown:
             gpus += (NvmlGpu(index=begun[-1], uuid=hung, name=hung),)
     return Nvml(
         init=0,
-        driver_version=_value("the driver's version", init["driver_version"]),
-        cuda_version=_value("the CUDA version", init["cuda_version"]),
+        driver_version=_answer("the driver's version", init, "driver_version"),
+        cuda_version=_answer("the CUDA version", init, "cuda_version"),
         gpus=gpus,
     )
 
@@ -48,8 +49,12 @@ def _refusal(question: str, answer: Step) -> Unknown:
     return Unknown(f"NVML gave {code} for {question}", cause)
 
 
-def _value(question: str, answer: Any) -> Any:
-    return _refusal(question, answer) if isinstance(answer, dict) else answer
+def _answer(question: str, step: Step, name: str, take: Callable[[Any], Any] = lambda value: value) -> Any:
+    """What a step says under `name`, as `take` makes a fact of it. The watch asks less than the probe does."""
+    if name not in step:
+        return NOT_ASKED
+    answer = step[name]
+    return _refusal(question, answer) if isinstance(answer, dict) and ("error" in answer or "missing" in answer) else take(answer)
 
 
 def _gpu(step: Step) -> NvmlGpu:
@@ -57,23 +62,28 @@ def _gpu(step: Step) -> NvmlGpu:
     if "uuid" not in step:
         return NvmlGpu(index=step["index"], error=step["error"])
     plain = {
-        name: _value(name.replace("_", " "), step[name])
+        name: _answer(name.replace("_", " "), step, name)
         for name in (
             "uuid minor bus_id name memory_total memory_used compute_mode persistence mig recovery_action ecc_uncorrected processes"
         ).split()
     }
-    capability, mig_uuids, fabric, rows = (step[name] for name in ("capability", "mig_uuids", "fabric", "remapped_rows"))
-    fabric_refused = "state" not in fabric
+    fabric_state = _answer("fabric state", step, "fabric", lambda fabric: fabric["state"])
     # Correctable, uncorrectable, pending, failure.
-    rows_refused = _refusal("remapped rows", rows) if isinstance(rows, dict) else None
     return NvmlGpu(
         index=step["index"],
         error=step["error"],
-        capability=_refusal("capability", capability) if isinstance(capability, dict) else (capability[0], capability[1]),
-        mig_uuids=_refusal("MIG instances", mig_uuids) if isinstance(mig_uuids, dict) else tuple(mig_uuids),
-        fabric_state=_refusal("fabric state", fabric) if fabric_refused else fabric["state"],
-        fabric_status=NOT_ASKED if fabric_refused else fabric["status"],
-        remap_pending=bool(rows[2]) if rows_refused is None else rows_refused,
-        remap_failed=bool(rows[3]) if rows_refused is None else rows_refused,
+        capability=_answer("capability", step, "capability", tuple),
+        mig_uuids=_answer("MIG instances", step, "mig_uuids", tuple),
+        fabric_state=fabric_state,
+        fabric_status=NOT_ASKED if isinstance(fabric_state, Unknown) else step["fabric"]["status"],
+        remap_pending=_answer("remapped rows", step, "remapped_rows", lambda rows: bool(rows[2])),
+        remap_failed=_answer("remapped rows", step, "remapped_rows", lambda rows: bool(rows[3])),
+        users=_answer("processes", step, "users", lambda users: tuple(map(_user, users))),
         **plain,
     )
+
+
+def _user(said: Step) -> GpuUser:
+    memory = said["memory"]
+    untold = Unknown("NVML does not tell the memory of this process", Cause.ABSENT)
+    return GpuUser(pid=said["pid"], memory=untold if memory is None else memory, here=said["here"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,9 @@ _CAPABILITY_BITS = {
 # Variables of the real machine that would tell CUDA or firstlight about it; a simulated machine has its own.
 _FOREIGN = ("CUDA_", "NVIDIA_", "FIRSTLIGHT_", "RUNPOD_", "LD_LIBRARY_PATH", "LD_PRELOAD", "PYTORCH_")
 
+# The folder of a machine in which files set off events.
+TRIGGERS = "triggers"
+
 # Names under /dev that a listing of it shows besides the GPU's.
 _OTHER_NODES = ("fd", "full", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty", "urandom", "zero")
 
@@ -41,7 +45,7 @@ class Machine:
         self.folder = folder
         self.scenario = scenario
         self._uvm_loaded = scenario.driver.uvm
-        for name in ("dev", "proc/self", "proc/1", "state", "lib"):
+        for name in ("dev", "proc/self", "proc/1", "state", "lib", TRIGGERS):
             (folder / name).mkdir(parents=True)
         self._settings = _settings(scenario)
         self._write_settings()
@@ -52,6 +56,8 @@ class Machine:
             (folder / "dev" / name).symlink_to(f"/dev/{name}")
         for path, node in _nodes(scenario, scenario.nodes).items():
             self._write_node(path, node)
+        if any(event.kernel_log for event in scenario.events):
+            (folder / "dev" / "kmsg").touch()  # most containers have none
 
     def process_environment(self, real: Mapping[str, str]) -> dict[str, str]:
         """The environment in which a program of the real machine finds itself on this one."""
@@ -59,7 +65,7 @@ class Machine:
         return {**kept, **self.environment, "LD_PRELOAD": str(self.folder / "lib" / "libfirstlight-machine.so")}
 
     def perform(self, event: Event) -> None:
-        """Let a timed event happen."""
+        """Let an event happen."""
         if event.node:
             self._write_node(event.node, _nodes(self.scenario)[event.node])
         if event.remove:
@@ -67,9 +73,20 @@ class Machine:
         if event.load_uvm:
             self._uvm_loaded = True
             self._write_proc()
+        if event.kernel_log:
+            self._append_to_log(event.kernel_log)
         if event.set:
             self._settings.update({key: _text(value) for key, value in event.set.items()})
             self._write_settings()
+
+    def triggered(self, event: Event) -> bool:
+        """Whether somebody has made the file that sets off an event."""
+        return (self.folder / TRIGGERS / event.trigger).exists()
+
+    def _append_to_log(self, words: str) -> None:
+        """One record as /dev/kmsg has them. A number in sequence and microseconds would come before the words."""
+        with open(self.folder / "dev" / "kmsg", "a") as file:
+            file.write(f"3,1,1,-;{words}\n")
 
     def _place(self, path: str) -> Path:
         if ".." in path.split("/"):
@@ -141,6 +158,9 @@ def _text(value: Any) -> str:
 
 def _settings(scenario: Scenario) -> dict[str, str]:
     """All of machine.conf."""
+    odd = next((event.trigger for event in scenario.events if os.sep in event.trigger or event.trigger in (".", "..")), None)
+    if odd is not None:
+        raise errors.UsageError(f"cannot build the machine: no file of the name {odd!r} can set off an event")
     unknown_nodes = {event.node for event in scenario.events if event.node} - set(_nodes(scenario))
     if unknown_nodes:
         raise errors.UsageError(f"cannot build the machine: an event names the node {min(unknown_nodes)!r}, which its driver does not have")

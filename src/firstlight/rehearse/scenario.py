@@ -103,13 +103,16 @@ class Limits:
 class Event:
     """Something that happens `at` seconds after the start: a node appears or goes, or the machine changes.
 
-    `set` maps dotted keys of machine.conf to new values, such as "gpu.0.fabric-state".
+    With a `trigger` the seconds count from the moment at which somebody makes a file of that name in the folder triggers/ of the
+    machine. `set` maps dotted keys of machine.conf to new values, such as "gpu.0.fabric-state".
     """
 
-    at: float
+    at: float = 0.0
+    trigger: str = ""
     node: str = ""
     remove: str = ""
     load_uvm: bool = False
+    kernel_log: str = ""  # a line that the kernel writes into its log, /dev/kmsg
     set: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -120,6 +123,7 @@ class Expectation:
     exit: int = 0
     faults: tuple[str, ...] = ()
     remedies: tuple[str, ...] = ()
+    watched: tuple[str, ...] = ()  # faults that the watch over a running app names once the triggers were pulled
     options: tuple[str, ...] = ()  # of `run`, so that a test need not wait long
 
 

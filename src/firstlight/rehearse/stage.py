@@ -6,16 +6,19 @@ import contextlib
 import resource
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from firstlight import errors
 from firstlight.rehearse import compile as driver
-from firstlight.rehearse.machine import Machine
+from firstlight.rehearse.machine import TRIGGERS, Machine
 from firstlight.rehearse.scenario import Limits, Scenario
 from firstlight.system import clock
 from firstlight.system.loop import Loop, Signalled
 from firstlight.system.process import Process
+
+# How often triggers are looked for where nobody tells of new files, in seconds.
+_TRIGGER_PERIOD = 0.1
 
 
 @contextlib.contextmanager
@@ -55,11 +58,7 @@ def play(loop: Loop, machine: Machine, argv: Sequence[str], environment: Mapping
     except (ValueError, OverflowError) as error:
         raise errors.UsageError(f"cannot start a process on the machine of {machine.scenario.name}: {error}") from None
     try:
-        for event in sorted(machine.scenario.events, key=lambda event: event.at):
-            _look_after(loop, process, started + event.at)
-            if process.ended:
-                break
-            machine.perform(event)
+        _let_events_happen(loop, machine, process, started)
         _look_after(loop, process, None)
     finally:
         if not process.ended:  # an event that cannot happen, say: nothing may outlive its machine
@@ -68,9 +67,27 @@ def play(loop: Loop, machine: Machine, argv: Sequence[str], environment: Mapping
     return 128 - status if status < 0 else status
 
 
-def _look_after(loop: Loop, process: Process, until: float | None) -> None:
-    """Forward signals to the command until it has ended or the time has come."""
-    while not process.ended and (until is None or clock.now() < until):
+def _let_events_happen(loop: Loop, machine: Machine, process: Process, started: float) -> None:
+    """Perform each event when it is due, until none is left or the command has ended."""
+    told = loop.watch(str(machine.folder / TRIGGERS))
+    waiting = [event for event in machine.scenario.events if event.trigger]
+    due = [(started + event.at, event) for event in machine.scenario.events if not event.trigger]
+    while (waiting or due) and not process.ended:
+        pulled = [event for event in waiting if machine.triggered(event)]
+        waiting = [event for event in waiting if event not in pulled]
+        due = sorted([*due, *((clock.now() + event.at, event) for event in pulled)], key=lambda item: item[0])
+        if due and due[0][0] <= clock.now():
+            machine.perform(due.pop(0)[1])
+            continue
+        moments = [due[0][0]] if due else []
+        if waiting and not told:
+            moments.append(clock.now() + _TRIGGER_PERIOD)
+        _look_after(loop, process, min(moments, default=None), lambda: any(map(machine.triggered, waiting)))  # noqa: B023 - called at once
+
+
+def _look_after(loop: Loop, process: Process, until: float | None, otherwise: Callable[[], bool] = lambda: False) -> None:
+    """Forward signals to the command until it has ended, the time has come or something else is the case."""
+    while not process.ended and (until is None or clock.now() < until) and not otherwise():
         for happening in loop.turn(until):
             # What a terminal sends, it sends to the whole group, and so to the command as well.
             if isinstance(happening, Signalled) and not happening.from_kernel:

@@ -81,3 +81,18 @@ def make_node(name: str, major: int, minor: int, *, replace: bool) -> None:
         os.unlink(place)
     os.mknod(place, 0o666 | stat.S_IFCHR, os.makedev(major, minor))
     os.chmod(place, 0o666)  # noqa: S103 - the umask took its part of the mode
+
+
+def open_kernel_log() -> int:
+    """A descriptor of the kernel's log behind its last record. Reading it gives what is reported from now on, and never waits.
+
+    Raises:
+        OSError: this container has no /dev/kmsg, or may not read it.
+    """
+    descriptor = os.open(path("/dev/kmsg"), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        os.lseek(descriptor, 0, os.SEEK_END)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor

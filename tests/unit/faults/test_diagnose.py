@@ -49,10 +49,12 @@ from machines import (
     unloadable,
     uuids,
     variables,
+    watched,
     with_compat,
     with_node,
     without_major,
     without_node,
+    xid,
 )
 
 from firstlight.faults.catalogue import CATALOGUE
@@ -252,6 +254,18 @@ USABLE_BUT_ILL: list[tuple[str, str, Facts]] = [
     ("driver-too-old", "for what the image was made for", variables(old_driver(), CUDA_VERSION="13.0.1")),
     ("gpu-lost", "a reset is asked for", nvml_gpu_changed(healthy(), 0, recovery_action=1)),
     ("fabric-failed", "peers cannot reach each other", nvml_gpu_changed(healthy(2), 1, fabric_status=999)),
+    # while an app runs
+    ("xid-reported", "a process has failed on the GPU", dataclasses.replace(healthy(), worked=watched().worked, xids=(xid(31),))),
+    (
+        "nvml-failed",
+        "NVML answers no more",
+        dataclasses.replace(change(healthy(), "nvml", init=999, gpus=UNTRIED), worked=watched().worked),
+    ),
+    (
+        "memory-held-by-strangers",
+        "much more is used than we do",
+        nvml_gpu_changed(healthy(), 0, memory_used=60 * GIB, users=watched().nvml.gpus[0].users),
+    ),
 ]
 
 NO_ANSWER = dataclasses.replace(SICK, nvml=DENIED)

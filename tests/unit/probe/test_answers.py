@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from machines import process
 
 from firstlight.probe import cuda, nvml, torch
 from firstlight.probe.facts import Cause, Nvml, Unknown
-from firstlight.system.process import Process
 
 LOAD = {"step": "load", "path": "/usr/lib/libcuda.so.580.1", "seconds": 0.01, "visible_devices": None}
 VERSION = {"step": "version", "code": 0, "version": 13000}
@@ -26,15 +24,6 @@ GPU = {
     "kernel": 0,
     "proven": True,
 }
-
-
-def process(*steps: dict[str, Any], status: int | None = 0, tail: bytes = b"", errors: bytes = b"") -> Process:
-    """A program that has printed these steps and ended (status None: it still runs)."""
-    made = Process("program", 1, group=True)
-    made.status = status
-    made.output += b"".join(json.dumps(step).encode() + b"\n" for step in steps) + tail
-    made.errors += errors
-    return made
 
 
 def cause(value: object) -> Cause:

@@ -26,6 +26,9 @@ def evidence(facts: Facts) -> Verdict:
     if isinstance(nodes, Unknown):
         return nodes
     needed = granted.needed(facts)
+    gone = _gone(facts)
+    if gone:
+        return Evidence(f"{gone} is gone, through which CUDA worked when the app was started.", ((gone, "missing"),))
     if len(nodes) >= needed:
         return None
     minors = reading.kernel_minors(facts)
@@ -39,6 +42,13 @@ def evidence(facts: Facts) -> Verdict:
     else:
         sentence = "There is no /dev/nvidiaN at all, so no GPU can be opened."
     return Evidence(sentence, quotes)
+
+
+def _gone(facts: Facts) -> str | None:
+    """A GPU's node that CUDA has worked through, and that is no more."""
+    worked = reading.worked(facts)
+    paths = worked.nodes if worked else ()
+    return next((path for path in paths if reading.is_gpu_path(path) and reading.node(facts, path) is None), None)
 
 
 FAULT = Fault(

@@ -20,6 +20,8 @@ from firstlight.probe.facts import Facts, Unknown
 def evidence(facts: Facts) -> Verdict:
     """A variable that refuses a GPU, or a driver with no GPU behind it, and no GPU node to say otherwise."""
     nodes = reading.gpu_nodes(facts)
+    if reading.worked(facts) is not None:
+        return None  # it was given one: whatever is missing now was taken away
     if isinstance(nodes, Unknown):
         return nodes
     if nodes:

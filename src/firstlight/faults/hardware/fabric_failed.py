@@ -21,12 +21,12 @@ _NOT_SUPPORTED, _COMPLETED = 0, 3
 
 
 def evidence(facts: Facts) -> Verdict:
-    """A completed registration with a bad status, or 802 where the fabric is done or does not exist."""
+    """A completed registration with a bad status where that matters, or 802 where the fabric is done or does not exist."""
     not_ready = reading.first_error(facts, _NOT_READY)
     gpus = reading.nvml_gpus(facts)
     for gpu in gpus:
         status = reading.known(gpu.fabric_status)
-        matters = not_ready is not None or (len(gpus) > 1 and granted.proof_is_whole(facts))
+        matters = not_ready is not None or (len(gpus) > 1 and granted.proof_is_whole(facts)) or _was_well(facts, gpu)
         if reading.known(gpu.fabric_state) == _COMPLETED and status and matters:
             return _failed(gpu, status, stops=not_ready is not None)
     if not_ready is None:
@@ -40,6 +40,12 @@ def evidence(facts: Facts) -> Verdict:
     sentence = f"CUDA is not ready (802), yet every GPU {done}: confidential computing that is not ready, or the host's kernel."
     quotes = (("fabric state", reading.numbers([state for state in states if state is not None])), ("CUDA", str(not_ready)))
     return Evidence(sentence, quotes, persistence=Persistence.BOUNDED)
+
+
+def _was_well(facts: Facts, gpu: NvmlGpu) -> bool:
+    """Whether its registration had ended well when an app that runs was first looked at."""
+    before = reading.nvml_before(facts, gpu)
+    return before is not None and reading.known(before.fabric_state) == _COMPLETED and reading.known(before.fabric_status) == 0
 
 
 def _failed(gpu: NvmlGpu, status: int, *, stops: bool) -> Evidence:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from firstlight.faults import reading
 from firstlight.faults.fault import Actor, Evidence, Fault, Layer, Persistence, Remedy, Verdict
-from firstlight.probe.facts import Facts
+from firstlight.probe.facts import Facts, NvmlGpu
 
 _NOT_READY = 802
 _STATES = {1: "has not started to join", 2: "is still joining"}
@@ -28,13 +28,19 @@ def evidence(facts: Facts) -> Verdict:
     gpus = reading.nvml_gpus(facts)
     for gpu in gpus:
         state = reading.known(gpu.fabric_state)
-        if state in _STATES:
+        if state in _STATES and not _was_so(facts, gpu):
             sentence = f"GPU {gpu.index} {_STATES[state]} the NVLink fabric, and CUDA may not start before it has (802)."
             return Evidence(sentence, ((f"fabric state, GPU {gpu.index}", str(state)), *_quote(not_ready)))
     if not_ready is None or (gpus and all(reading.known(gpu.fabric_state) is not None for gpu in gpus)):
         return None
     sentence = "CUDA says that the system is not ready yet (802), as it does while GPUs join the NVLink fabric."
     return Evidence(sentence, _quote(not_ready), persistence=Persistence.BOUNDED)
+
+
+def _was_so(facts: Facts, gpu: NvmlGpu) -> bool:
+    """Whether CUDA worked all the same: it was so when an app that runs was first looked at, or nothing tells how it was."""
+    before = reading.nvml_before(facts, gpu)
+    return reading.worked(facts) is not None and (before is None or reading.known(before.fabric_state) in _STATES)
 
 
 def _quote(error: reading.CudaError | None) -> tuple[tuple[str, str], ...]:

@@ -53,8 +53,15 @@ def _recovery(facts: Facts) -> Verdict:
         action = reading.known(gpu.recovery_action)
         if action in _RECOVERY:
             sentence = f"{_name(gpu)} asks for {_RECOVERY[action]}: it met an error that nothing else clears."
-            return Evidence(sentence, ((f"recovery action, GPU {gpu.index}", str(action)),), stops=not granted.proof_is_whole(facts))
+            harmless = granted.proof_is_whole(facts) or _was_so(facts, gpu)
+            return Evidence(sentence, ((f"recovery action, GPU {gpu.index}", str(action)),), stops=not harmless)
     return facts.nvml if isinstance(facts.nvml, Unknown) else None
+
+
+def _was_so(facts: Facts, gpu: NvmlGpu) -> bool:
+    """Whether it asked for the same already when an app that runs was first looked at: CUDA had been proven all the same."""
+    before = reading.nvml_before(facts, gpu)
+    return before is not None and reading.known(before.recovery_action) == reading.known(gpu.recovery_action)
 
 
 def _driver_is_there(facts: Facts) -> bool:

@@ -34,6 +34,8 @@ def _answers(facts: Facts) -> Iterator[tuple[str, object]]:
     if isinstance(facts.nvml, Nvml):
         yield "NVML's start", facts.nvml.init
         yield "NVML's list of GPUs", facts.nvml.gpus
+    for seen in reading.nvml_gpus(facts):
+        yield f"What NVML knows of GPU {seen.index}", seen.uuid
     yield "CUDA", facts.cuda
     cuda = reading.asked_cuda(facts)
     if cuda is None:

@@ -1,6 +1,6 @@
 /* The preload shim: paths of the simulated machine lead into its folder, everything else to the real machine.
  *
- * Owned whole: /dev/nvidia*, the listing of /dev, /proc/driver/nvidia and /sys/module/nvidia*. Laid over the real machine file by
+ * Owned whole: /dev/nvidia*, /dev/kmsg, the listing of /dev, /proc/driver/nvidia and /sys/module/nvidia*. Laid over the real machine file by
  * file: whatever else of /proc, /sys and /etc the machine's folder holds. Device nodes are small files there; kernel.c
  * says what becomes of them. */
 #define _GNU_SOURCE
@@ -55,7 +55,7 @@ static const char *redirected(int folder, const char *path, char *buffer)
     int saved = errno;
     if (!path || !*machine_folder() || !(path = absolute(folder, path, whole)))
         return NULL;
-    if (strcmp(path, "/dev") == 0 || strcmp(path, "/dev/") == 0 || starts(path, "/dev/nvidia") ||
+    if (strcmp(path, "/dev") == 0 || strcmp(path, "/dev/") == 0 || strcmp(path, "/dev/kmsg") == 0 || starts(path, "/dev/nvidia") ||
         starts(path, "/proc/driver/nvidia") || starts(path, "/sys/module/nvidia")) {
         machine_path(buffer, "%s", path + 1);
         return buffer;
