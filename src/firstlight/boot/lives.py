@@ -19,6 +19,7 @@ from firstlight.system.loop import Requested
 
 if TYPE_CHECKING:
     from firstlight.boot.parts import Parts
+    from firstlight.probe.facts import Facts
     from firstlight.supervise.crew import Crew
     from firstlight.system.loop import Happening, Process
 
@@ -36,6 +37,7 @@ class Course:
     bring_up: Callable[[float, tuple[object, ...]], Boot]  # from when it began, and the devices' fingerprint from before its first probe
     report: Callable[[Boot, Abandoned], None]  # shows why one was given up
     lives: int = 0
+    facts: Facts | None = None  # of the last proof
     history: restart.History = field(default_factory=restart.History)
 
 
@@ -49,7 +51,7 @@ def run(course: Course, prover: Process | None) -> int:
     parts = course.parts
     started, seen = parts.started, parts.seen
     while True:
-        holder = None
+        proven = None
         if prover is not None:
             outcome = _bring_up(course, course.bring_up(started, seen), prover)
             if isinstance(outcome, int):
@@ -58,12 +60,11 @@ def run(course: Course, prover: Process | None) -> int:
                 started, seen = clock.now(), fingerprint.take()
                 prover = _new_prover(parts)
                 continue
-            # A prover that was told to hold for no time is about to end, and is no holder.
-            holder = outcome.holder if parts.settings.holder else None
+            proven = outcome
         if parts.settings.dry_run:
             parts.tell(f"dry run: would start {course.command[0]}")
             return int(ExitCode.OK)
-        step = _live(course, holder)
+        step = _live(course, proven)
         if isinstance(step, restart.End):
             return step.code
         started, seen = clock.now(), fingerprint.take()
@@ -89,11 +90,14 @@ def _bring_up(course: Course, boot: Boot, prover: Process) -> Ready | int | None
     return None
 
 
-def _live(course: Course, holder: Process | None) -> restart.Restart | restart.End:
+def _live(course: Course, proven: Ready | None) -> restart.Restart | restart.End:
     """One life of the app, and what follows on it, once that may follow."""
     parts = course.parts
     course.lives += 1
-    held = None if holder is None else Holder(parts.loop, parts.journal, holder)
+    if proven is not None:
+        course.facts = proven.facts
+    # A prover that was told to hold for no time is about to end, and is no holder.
+    held = Holder(parts.loop, parts.journal, proven.holder) if proven is not None and parts.settings.holder else None
     try:
         app = supervised.App(
             parts.loop,
@@ -116,7 +120,7 @@ def _live(course: Course, holder: Process | None) -> restart.Restart | restart.E
         )
         if held is not None:
             held.watch(app.process)
-        course.crew.begin_life(course.lives, app.process.pid)
+        course.crew.begin_life(course.lives, app.process.pid, parts.environment, course.facts)
         app.watch(lambda requested: _ends_life(course, requested))
         good = course.crew.good
         cause, words = course.crew.end_life(app.exit_code if app.process.status is None else app.process.status)

@@ -36,7 +36,7 @@ def choose(settings: Settings, command: Sequence[str]) -> Chosen:
         except ValueError as error:
             raise settings.wrong("app", f"{settings.app!r}: {error}") from None
         settings = settings.with_recipe(recipe.name, recipe.defaults)
-    found = [] if recipe is None else list(recipe.checks_for(command, recipe.port_for(command, settings.port or None)))
+    found = [] if recipe is None else list(recipe.checks_for(command, recipe.port_for(command, settings.port)))
     for level, texts in ((Level.ALIVE, settings.alive), (Level.READY, settings.ready)):
         for number, text in enumerate(texts, 1):
             try:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from firstlight.journal.journal import Journal
+    from firstlight.probe.facts import Facts
     from firstlight.settings import Settings
     from firstlight.supervise.agent import Agent
     from firstlight.supervise.chosen import Chosen
@@ -37,7 +38,7 @@ def build(
     environment = {name: value for name, value in variables.items() if name and "=" not in name and name not in notify.OURS}
     patterns = cuda_lines.PATTERNS if chosen is None or chosen.recipe is None else chosen.recipe.patterns
     checker = Checker(loop, journal, environment, checks, patterns, ready_timeout=settings.ready_timeout)
-    crew = Crew(journal, checker)
+    crew = Crew(loop, journal, settings, checker, tell)
     if settings.dry_run:
         return crew
     instance = instances.create(journal.boot, settings.run_dir, variables)
@@ -85,14 +86,17 @@ def _captures(settings: Settings) -> bool:
 class Crew:
     """All of them. Each can be missing but the checker, which knows how the app is even where no check is asked for."""
 
-    def __init__(self, journal: Journal, checker: Checker) -> None:
+    def __init__(self, loop: Loop, journal: Journal, settings: Settings, checker: Checker, tell: Callable[[str], None]) -> None:
         self.output: Output | None = None
         self.companions: Companions | None = None
-        self.watch: Watch | None = None
         self.agent: Agent | None = None
         self.inbox: notify.Inbox | None = None
+        self._loop = loop
         self._journal = journal
+        self._settings = settings
         self._checker = checker
+        self._tell = tell
+        self._watch: Watch | None = None
 
     @property
     def app_output(self) -> tuple[int, int] | None:
@@ -123,31 +127,45 @@ class Crew:
             if self.output is not None:
                 self.output.start()
 
-    def begin_life(self, number: int, pid: int) -> None:
-        """The app was started."""
+    def begin_life(self, number: int, pid: int, environment: Mapping[str, str], facts: Facts | None) -> None:
+        """The app was started, in this environment. `facts` are those of the proof; None where no GPU was asked for."""
         if self.output is not None:
             self.output.start()
             self.output.begin_life(number, pid)
         self._checker.begin_life(number)
-        if self.watch is not None:
-            self.watch.start()
+        if facts is not None and self._settings.watch:
+            from firstlight.supervise import vigil, watch
+
+            self._watch = watch.Watch(
+                self._loop,
+                environment,
+                facts,
+                period=self._settings.watch,
+                deadline=self._settings.probe_timeout,
+                policy=vigil.Policy(self._settings.on_gpu_fault),
+                journal=self._journal,
+                tell=self._tell,
+            )
 
     def stop(self, reason: str) -> None:
         """The app is about to be stopped."""
         self._checker.stop(reason)
-        if self.watch is not None:
-            self.watch.stop()
+        self._end_watch()
 
     def end_life(self, status: int) -> tuple[restart.Cause, str]:
         """The app has ended. Why, and in words."""
-        if self.watch is not None:
-            self.watch.stop()
+        self._end_watch()
         return self._checker.end_life(status)
 
     def look(self) -> None:
         """Look at the GPUs now."""
-        if self.watch is not None:
-            self.watch.look()
+        if self._watch is not None:
+            self._watch.look()
+
+    def _end_watch(self) -> None:
+        if self._watch is not None:
+            self._watch.end()
+            self._watch = None
 
     def close(self) -> None:
         """The run is over: let all of them end, and everything that was printed go out."""

@@ -125,7 +125,7 @@ class Output:
             "directory": self._settings.log_dir,
             "size": self._settings.log_size,
             "files": self._settings.log_files,
-            "patterns": [{"id": pattern["name"], "regex": pattern["regex"]} for pattern in self._patterns],
+            "patterns": list(self._patterns),
         }
         argv = program("pump_output", line(configuration).decode().strip())
         self._pump = Resident(

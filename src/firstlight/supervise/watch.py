@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 from firstlight.faults import diagnose
-from firstlight.journal.event import Condition, Stage
+from firstlight.journal.event import Condition
 from firstlight.probe import look
 from firstlight.probe.facts import NOT_ASKED, Unknown
 from firstlight.probe.unread import unread
@@ -80,6 +80,12 @@ class Watch:
         self._due = self._after_a_period()
         loop.listeners.append(self._listen)
 
+    def look(self) -> None:
+        """Look now, unless a look is under way."""
+        if self._look is None:
+            self._due.cancel()
+            self._start()
+
     def end(self) -> None:
         """Look no more. A look under way is killed and not waited for."""
         self._loop.listeners.remove(self._listen)
@@ -148,9 +154,8 @@ class Watch:
         new = vigil.new(before, self.vigil)
         cause = vigil.worst(new)
         action = Act.NOTE if cause is None else vigil.act(self._policy, cause)
-        self._journal.write(
+        self._journal.note(
             "condition",
-            Stage.READY,
             condition=condition(findings).value,
             faults=[_encode(finding) for finding in findings],
             action=action.value,
