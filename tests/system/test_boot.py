@@ -34,7 +34,17 @@ def test_a_healthy_boot_says_one_line_and_keeps_every_event(tmp_path: Path) -> N
     assert done.stderr.count("\n") == 1, done.stderr
     events = journal(tmp_path)
     assert [event["n"] for event in events] == list(range(len(events)))
-    assert [event["kind"] for event in events] == ["boot", "stage", "diagnosis", "proof", "app-started", "app-exited", "end"]
+    assert [event["kind"] for event in events] == [
+        "boot",
+        "stage",
+        "diagnosis",
+        "proof",
+        "app-started",
+        "ready",
+        "unready",
+        "app-exited",
+        "end",
+    ]
 
 
 def test_a_quiet_boot_says_nothing(tmp_path: Path) -> None:

@@ -47,7 +47,10 @@ def test_a_healthy_volume_has_the_whole_story(start: Starter) -> None:
     app = start(*OBEDIENT)
     assert obey(app) == (7, "")
     assert [event["n"] for event in app.events()] == list(range(len(app.events())))
-    assert [event["kind"] for event in app.events()] == ["boot", "app-started", *["signal"] * 4, "app-exited", "end"]
+    assert [event["kind"] for event in app.events()] == [
+        *("boot", "app-started", "ready", "signal", "signal", "signal"),
+        *("stopping", "unready", "signal", "app-exited", "end"),
+    ]
 
 
 def test_only_the_owner_may_read_it(start_plainly: Starter) -> None:
@@ -147,10 +150,10 @@ def test_a_backlog_is_bounded(start_plainly: Starter) -> None:
 def test_a_killed_boot_leaves_a_journal_that_can_be_read(start: Starter) -> None:
     app = start(*OBEDIENT)
     app.line()
-    eventually(lambda: any(event["kind"] == "app-started" for event in app.events()))
+    eventually(lambda: any(event["kind"] == "ready" for event in app.events()))
     orphan = next(pid for line, pid in app.children().items() if "obedient" in line)
     os.kill(app.pid, signal.SIGKILL)
     app.popen.wait()
     if not app.is_pid1:
         os.kill(orphan, signal.SIGKILL)
-    assert [event["kind"] for event in app.events()] == ["boot", "app-started"]
+    assert [event["kind"] for event in app.events()] == ["boot", "app-started", "ready"]

@@ -172,7 +172,9 @@ def test_what_the_app_leaves_in_its_group_is_ended(start: Starter) -> None:
 
 
 def test_as_pid_1_it_ends_what_has_left_the_group(start: Starter) -> None:
-    app = start("sh", "-c", f"setsid {shlex.join(OBEDIENT)} & read line; exit 3", stdin=subprocess.PIPE)
+    # A daemon that outlives us must be able to go on printing, which it could not through a pipe of ours.
+    options = ("--gpus", "none", "--capture", "off")
+    app = start("sh", "-c", f"setsid {shlex.join(OBEDIENT)} & read line; exit 3", stdin=subprocess.PIPE, options=options)
     escaped = app.line()
     app.popen.stdin.write(b"\n")
     if app.is_pid1:

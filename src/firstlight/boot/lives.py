@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -124,7 +125,9 @@ def _live(course: Course, proven: Ready | None) -> restart.Restart | restart.End
         app.watch(lambda requested: _ends_life(course, requested))
         good = course.crew.good
         cause, words = course.crew.end_life(app.exit_code if app.process.status is None else app.process.status)
-        app.end_leftovers()
+        # Another life must not meet what this one left. Where none can follow and we are not PID 1, a daemon may outlive its command.
+        again = app.asked is not None or policy(parts).when is not restart.When.NEVER
+        app.end_leftovers(escaped=again or os.getpid() == 1)
         status = app.process.status
         parts.journal.write(
             "app-exited",

@@ -59,10 +59,10 @@ class App:
         tell: Callable[[str], None],
         *,
         life: int = 1,
-        output: tuple[int, int] | None = None,
+        output: tuple[int | None, int | None] = (None, None),
         before_stop: Callable[[str], None],
     ) -> None:
-        """Start it. `output` are the descriptors that it writes to; None for our own. `before_stop` is told why it will be stopped.
+        """Start it. `output` are its stdout and stderr, None for our own. `before_stop` is told why it will be stopped.
 
         Raises:
             CommandError: it cannot be started (126 or 127).
@@ -82,9 +82,8 @@ class App:
         self._mark = f"{journal.boot}/{life}"
         loop.wait_for(lambda: False, clock.now())  # a stop signal may be waiting: then nothing is started
         self._interactive = terminal.is_ours()
-        stdout, stderr = output or (None, None)
         variables = {**environment, leftovers.LIFE: self._mark}
-        self.process = app_command.start(loop.children, command, variables, stdout=stdout, stderr=stderr)
+        self.process = app_command.start(loop.children, command, variables, stdout=output[0], stderr=output[1])
         if self._interactive:
             terminal.hand_to(self.process.pid)
             loop.children.send(self.process, signal.SIGCONT)  # it was stopped if it read before the terminal was its own
@@ -112,15 +111,16 @@ class App:
             if self._kill_at is not None and now >= self._kill_at and not self.process.ended:
                 self._kill()
 
-    def end_leftovers(self) -> None:
-        """End what it has left: its process group, and what has slipped out of that but is of this life."""
+    def end_leftovers(self, *, escaped: bool = False) -> None:
+        """End what it has left: its process group and, on demand, what has slipped out of that and is of this life."""
 
         def deadline() -> float:
             if self._kill_at is None:
                 self._kill_at = clock.now() + self._settings.grace
             return self._kill_at
 
-        left = leftovers.Leftovers(self._loop, self.process, leftovers.of_life(self._mark), lambda happening: self._take(happening, None))
+        chosen = leftovers.of_life(self._mark) if escaped else leftovers.nobody
+        left = leftovers.Leftovers(self._loop, self.process, chosen, lambda happening: self._take(happening, None))
         left.end(deadline, asked=self._kill_at is not None)
         if self._interactive:
             terminal.hand_to(os.getpgrp())

@@ -28,8 +28,9 @@ POLICIES = ("never", "on-failure", "always")
 # A name becomes a file's name and a label.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
-# How long they may take to stop, in seconds, before they are killed; the app was stopped before them.
-_GRACE = 2.0
+# How long they may take to stop, in seconds, before they are killed; the app was stopped before them. With the app's own time
+# and what follows this stays below the ten seconds that Docker allows.
+_GRACE = 1.0
 
 
 class Companion:

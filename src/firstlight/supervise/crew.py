@@ -6,9 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 from firstlight.apps import app as apps, cuda_lines
-from firstlight.supervise import notify, restart
+from firstlight.supervise import leftovers, notify, restart
 from firstlight.supervise.checker import Checker
-from firstlight.system import instance as instances
+from firstlight.system import clock, instance as instances
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from firstlight.supervise.output import Output
     from firstlight.supervise.watch import Watch
     from firstlight.system.loop import Loop
+
+# How long may take, in seconds, what the app and its companions have left.
+_ORPHANS_GRACE = 0.5
 
 
 def build(
@@ -99,9 +102,9 @@ class Crew:
         self._watch: Watch | None = None
 
     @property
-    def app_output(self) -> tuple[int, int] | None:
-        """The descriptors that the app writes to; None for our own."""
-        return None if self.output is None else self.output.app()
+    def app_output(self) -> tuple[int | None, int | None]:
+        """The app's stdout and stderr; None for our own."""
+        return (None, None) if self.output is None else self.output.app()
 
     @property
     def checks(self) -> list[dict[str, str]]:
@@ -172,6 +175,10 @@ class Crew:
         self._checker.close()
         if self.companions is not None:
             self.companions.stop()
+        if os.getpid() == 1:
+            # All that has lost its parent is ours to end; elsewhere a daemon may well outlive the command that started it.
+            until = clock.now() + _ORPHANS_GRACE
+            leftovers.Leftovers(self._loop, None, leftovers.anybody).end(lambda: until, asked=True)
         if self.output is not None:
             self.output.drain()
         if self.agent is not None:

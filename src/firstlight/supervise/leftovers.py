@@ -25,8 +25,10 @@ _PERIOD = 0.1
 class Leftovers:
     """Processes to be ended: the group of `process` where there is one, and the orphans that `chosen` picks."""
 
-    def __init__(self, loop: Loop, process: Process | None, chosen: Callable[[int], bool], take: Callable[[Happening], None]) -> None:
-        """`take` is given what happens meanwhile."""
+    def __init__(
+        self, loop: Loop, process: Process | None, chosen: Callable[[int], bool], take: Callable[[Happening], object] = bool
+    ) -> None:
+        """`take` is given what happens meanwhile; by default nobody cares."""
         self._loop = loop
         self._process = process
         self._chosen = chosen
@@ -79,3 +81,13 @@ def of_life(mark: str) -> Callable[[int], bool]:
             return False  # gone, or another user's
 
     return chosen
+
+
+def nobody(_: int) -> bool:
+    """Picks none."""
+    return False
+
+
+def anybody(_: int) -> bool:
+    """Picks all."""
+    return True

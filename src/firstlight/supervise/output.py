@@ -81,12 +81,13 @@ class Output:
         self._patterns = patterns
         self._life: dict[str, Any] = {}
         self._streams: list[Stream] = []
+        self._app: tuple[int | None, int | None] = (None, None)
         self._pump: Resident | None = None
 
-    def app(self) -> tuple[int, int] | None:
-        """The descriptors that the app writes to; None for our own, where no pipe is to be had."""
+    def app(self) -> tuple[int | None, int | None]:
+        """The app's stdout and stderr; None for our own, where no pipe is to be had, or where ours is closed and so shall be the app's."""
         self._open()
-        return (self._streams[0].writing, self._streams[-len(self._names) - 1].writing) if self._streams else None
+        return self._app
 
     def companion(self, name: str) -> int:
         """The descriptor that a companion writes to."""
@@ -98,12 +99,17 @@ class Output:
         if self._pump is not None:
             return
         try:
-            self._add("app", "both" if (merged := _same(1, 2)) else "stdout", 1)
-            if not merged:
-                self._add("app", "stderr", 2)
+            # Where we were started with a closed one, a stand-in holds its place (system/loop.py), which no child is given.
+            stdout, stderr = map(os.get_inheritable, (1, 2))
+            if stdout and stderr and _same(1, 2):
+                both = self._add("app", "both", 1)
+                self._app = (both, both)
+            else:
+                self._app = (self._add("app", "stdout", 1) if stdout else None, self._add("app", "stderr", 2) if stderr else None)
             for name in self._names:
                 self._add(name, "both", None)
         except OSError as error:
+            self._app = (None, None)
             self._tell(f"cannot pass on what the app prints: {error.strerror}; it writes to our own output")
             while self._streams:
                 self._streams.pop().close()
@@ -132,8 +138,9 @@ class Output:
             self._loop, "pump", argv, self._environment, greet=self._greet, answer=self._answer, ended=self._ended, inherit=inherit
         )
 
-    def _add(self, name: str, stream: str, to: int | None) -> None:
+    def _add(self, name: str, stream: str, to: int | None) -> int:
         self._streams.append(Stream(name, stream, to))
+        return self._streams[-1].writing
 
     def start(self) -> None:
         """Start the pump. What was printed before waits in the pipes."""
