@@ -129,12 +129,12 @@ def _chosen(settings: Settings, command: Sequence[str]) -> Chosen | None:
 
 def _course(parts: Parts, crew: Crew, command: Sequence[str], prover: Process | None) -> int:
     """From the first probe to the app's last end."""
-    from firstlight.boot import conduct, lives
-
-    allowed = conduct.allowed_remedies(parts.settings.allow)
+    from firstlight.boot import lives
 
     def bring_up(started: float, seen: tuple[object, ...]) -> Boot:
-        return _boot(parts, started, seen, allowed)
+        from firstlight.boot import conduct
+
+        return _boot(parts, started, seen, conduct.allowed_remedies(parts.settings.allow))
 
     course = lives.Course(parts=parts, crew=crew, command=command, bring_up=bring_up, report=_report)
     return lives.run(course, prover)

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from firstlight.boot import conduct
-from firstlight.boot.conduct import Abandoned, Boot, Ready, Rehearsed
 from firstlight.errors import ExitCode
 from firstlight.journal.event import Stage
 from firstlight.probe import children, fingerprint
 from firstlight.supervise import app as supervised, restart
 from firstlight.supervise.holder import Holder
-from firstlight.system import clock
+from firstlight.system import chance, clock
 from firstlight.system.loop import Requested
 
 if TYPE_CHECKING:
+    from firstlight.boot.conduct import Abandoned, Boot, Ready
     from firstlight.boot.parts import Parts
     from firstlight.probe.facts import Facts
     from firstlight.supervise.crew import Crew
@@ -74,12 +72,14 @@ def run(course: Course, prover: Process | None) -> int:
 
 def _bring_up(course: Course, boot: Boot, prover: Process) -> Ready | int | None:
     """Bring CUDA up. Where that is given up: our exit code, or None after a hold, for once more."""
+    from firstlight.boot import conduct
+
     parts = course.parts
     outcome = conduct.conduct(boot, prover)
-    if isinstance(outcome, Rehearsed):
+    if isinstance(outcome, conduct.Rehearsed):
         parts.tell(f"dry run: would {outcome.would}")
         return int(ExitCode.OK)
-    if isinstance(outcome, Ready):
+    if isinstance(outcome, conduct.Ready):
         parts.tell(conduct.readiness(boot, outcome))
         return outcome
     course.report(boot, outcome)
@@ -163,7 +163,7 @@ def _next(course: Course, app: supervised.App, good: float, cause: restart.Cause
         words=app.stopped_by or words,
         stopping=app.stopped_by is not None or lost,
     )
-    step = restart.after(ended, course.history, policy(parts), chance=random.random())  # noqa: S311 - it spreads restarts, and hides nothing
+    step = restart.after(ended, course.history, policy(parts), chance=chance.fraction())
     if isinstance(step, restart.End):
         if step.code == ExitCode.RESTART_LIMIT:
             parts.tell(f"giving up the app: {step.reason}")

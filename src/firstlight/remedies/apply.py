@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import tempfile
 from collections.abc import Mapping
 from typing import NoReturn, Protocol
 
@@ -88,6 +87,8 @@ def _perform(action: Action, environment: Mapping[str, str]) -> dict[str, str | 
 
 def _link(action: LinkLibraries) -> str:
     """A new directory with a link SONAME.1 for every driver library of the version."""
+    import tempfile  # with all that it imports half a megabyte, which the core would keep for the rare cure
+
     directory = tempfile.mkdtemp(prefix="firstlight-libraries-")
     os.chmod(directory, 0o755)  # noqa: S103 - the app may run as another user
     suffix = f".{action.version}"

@@ -6,7 +6,6 @@ Each has its output apart and is started again by its own policy. None of them i
 from __future__ import annotations
 
 import os
-import random
 import re
 import shlex
 import signal
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from firstlight.errors import CommandError
 from firstlight.supervise import command as app_command, restart
-from firstlight.system import clock
+from firstlight.system import chance, clock
 from firstlight.system.loop import Exited
 
 if TYPE_CHECKING:
@@ -184,7 +183,7 @@ class Companions:
         if companion.policy == "always" or (companion.policy == "on-failure" and code != 0):
             lived_well = clock.now() - companion.started >= self._pauses.reset
             companion.delay = restart.next_delay(0.0 if lived_well else companion.delay, self._pauses)
-            delay = restart.jittered(companion.delay, random.random())  # noqa: S311 - it spreads restarts, and hides nothing
+            delay = restart.jittered(companion.delay, chance.fraction())
             companion.timer = self._loop.call_at(clock.now() + delay, lambda: self._launch(companion))
         self._journal.note("companion-exited", name=companion.name, code=code, delay=delay)
         if code != 0:

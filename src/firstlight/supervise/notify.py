@@ -6,7 +6,6 @@ The protocol is a datagram of NAME=VALUE lines: sd_notify(3).
 from __future__ import annotations
 
 import os
-import socket
 from typing import TYPE_CHECKING
 
 from firstlight.journal.event import Stage
@@ -35,6 +34,8 @@ class Manager:
         self._loop = loop
         # An abstract name begins with "@", which stands for a NUL.
         self._address = "\0" + address[1:] if address.startswith("@") else address
+        import socket  # half a megabyte that only those pay who have a manager
+
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
         self._ready = False
         self._period = period
@@ -110,6 +111,8 @@ class Inbox:
         """
         self._loop = loop
         self._heard = heard
+        import socket
+
         self.path = os.path.join(directory, "notify.sock")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
         self._socket.bind(self.path)

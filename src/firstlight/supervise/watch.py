@@ -15,7 +15,7 @@ from firstlight.probe.facts import NOT_ASKED, Unknown
 from firstlight.probe.unread import unread
 from firstlight.supervise import vigil
 from firstlight.supervise.vigil import Act, Harm, Policy, Vigil
-from firstlight.system import clock, files
+from firstlight.system import chance, clock, files
 from firstlight.system.loop import Exited, Requested
 
 if TYPE_CHECKING:
@@ -99,8 +99,7 @@ class Watch:
             self._kernel_log = NOT_ASKED
 
     def _after_a_period(self) -> Timer:
-        chance = os.urandom(1)[0] / 255  # the module `random` would cost the core half a megabyte
-        return self._loop.call_at(clock.now() + self._period * (1 + _JITTER * (2 * chance - 1)), self._start)
+        return self._loop.call_at(clock.now() + self._period * (1 + _JITTER * (2 * chance.fraction() - 1)), self._start)
 
     def _start(self) -> None:
         """Begin a look, unless the one before hangs where not even SIGKILL reaches it: that is an answer as well, and the same one."""
