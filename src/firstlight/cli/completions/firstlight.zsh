@@ -11,10 +11,12 @@
 _shtab_firstlight_commands() {
   local _commands=(
     completion:'print the completion script of a shell'
+    config:'show every setting and where it came from, or check a file of settings'
     doctor:'say what is wrong with the GPU stack, and who must act'
     env:'print the environment that makes CUDA work, for eval'
     explain:'print the page of a fault, by its name or by an error message'
     facts:'print what is true of the GPU stack'
+    logs:'print what the app has printed, and follow it'
     rehearse:'run a whole cold start on a simulated machine, without a GPU'
     run:'bring CUDA up, prove it, then start a command and look after it'
     status:'say how the last boot stands'
@@ -39,11 +41,61 @@ _shtab_firstlight_completion_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_firstlight_completion_defaults_added=0
 
+_shtab_firstlight_config_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--format[text for people, json for programs]:format:(text json)"
+  "--gpus[how many of the granted GPUs must be proven before the app starts (default all) \[FIRSTLIGHT_GPUS\]]:all|any|N|none:(all any none)"
+  "--attempts[how often to try while a fault may pass\; what an event or a remedy calls for is not counted (default 10) \[FIRSTLIGHT_ATTEMPTS\]]:N:"
+  "--delay[how long to wait between two attempts\; a change in \/dev ends the wait (default 3s) \[FIRSTLIGHT_DELAY\]]:TIME:"
+  "--deadline[when to give up waiting altogether (default 5m) \[FIRSTLIGHT_DEADLINE\]]:TIME:"
+  "--probe-timeout[how long one step of a probe may take before it counts as hung (default 60s) \[FIRSTLIGHT_PROBE_TIMEOUT\]]:TIME:"
+  "--on-failure[what to do when no GPU can be had\: end, stay up for a person to log in, or ask for another host (default exit) \[FIRSTLIGHT_ON_FAILURE\]]:exit|hold|relocate:(exit hold relocate)"
+  "--holder[how long to hold the driver open for the app\'s own start\; 0 for not at all (default 60s) \[FIRSTLIGHT_HOLDER\]]:TIME:"
+  "--torch[also ask the PyTorch of this interpreter, when CUDA does not come up \[FIRSTLIGHT_TORCH\]]:PYTHON:_files"
+  "*--allow[a remedy that is done only when asked for\: drop-preload\; can be repeated \[FIRSTLIGHT_ALLOW\]]:REMEDY:"
+  "--watch[how often to look after the GPUs while the app runs\; 0 for not at all (default 30s) \[FIRSTLIGHT_WATCH\]]:TIME:"
+  "--on-gpu-fault[what to do when a GPU fails under the running app (default note) \[FIRSTLIGHT_ON_GPU_FAULT\]]:note|restart|hold|exit|relocate:(note restart hold exit relocate)"
+  "--app[the recipe of the app\: its checks, and defaults for what is not set here \[FIRSTLIGHT_APP\]]:RECIPE:"
+  "--port[the port that the app listens on, for the checks of its recipe \[FIRSTLIGHT_PORT\]]:N:"
+  "*--with[a command to keep running beside the app, from before the GPU is ready\; can be repeated \[FIRSTLIGHT_WITH\]]:COMMAND:"
+  "--restart[when to start the app again after its end (default never) \[FIRSTLIGHT_RESTART\]]:never|on-failure|always:(never on-failure always)"
+  "--restart-delay[how long to wait before the first restart\; each one in a row doubles it (default 0.5s) \[FIRSTLIGHT_RESTART_DELAY\]]:TIME:"
+  "--restart-delay-max[the longest wait before a restart (default 30s) \[FIRSTLIGHT_RESTART_DELAY_MAX\]]:TIME:"
+  "--restart-reset[how long the app must have run for the wait to begin anew (default 30s) \[FIRSTLIGHT_RESTART_RESET\]]:TIME:"
+  "--restart-limit[how many restarts within the window are too many\; 0 for no limit (default 10) \[FIRSTLIGHT_RESTART_LIMIT\]]:N:"
+  "--restart-window[the time in which restarts are counted (default 10m) \[FIRSTLIGHT_RESTART_WINDOW\]]:TIME:"
+  "*--success-exit[exit codes of the app that count as success, as 0 does\; can be repeated \[FIRSTLIGHT_SUCCESS_EXIT\]]:CODES:"
+  "--grace[how long the app may take to stop before it is killed (default 8s) \[FIRSTLIGHT_GRACE\]]:TIME:"
+  "--stop-signal[the signal that asks the app to stop (default TERM) \[FIRSTLIGHT_STOP_SIGNAL\]]:SIGNAL:"
+  "*--rewrite[forward one signal as another, such as TERM\:INT\; a TO of none drops it\; can be repeated \[FIRSTLIGHT_REWRITE\]]:FROM:TO:"
+  "--forward[who gets a forwarded signal\: the app\'s process group, or the app alone (default group) \[FIRSTLIGHT_FORWARD\]]:group|child:(group child)"
+  "*--alive[a check without which the app is restarted\: http\:\/\/\…, tcp\:\…, exec\:\…, log\:\… or notify\; can be repeated \[FIRSTLIGHT_ALIVE\]]:SPEC:"
+  "*--ready[a check without which the app is not ready\; can be repeated \[FIRSTLIGHT_READY\]]:SPEC:"
+  "--ready-timeout[how long the app may take to become ready before it counts as failed\; 0 for ever (default 0s) \[FIRSTLIGHT_READY_TIMEOUT\]]:TIME:"
+  "--log-dir[also keep what the app prints in files here \[FIRSTLIGHT_LOG_DIR\]]:DIR:_files -/"
+  "--log-size[how large such a file may become before the next one begins (default 10M) \[FIRSTLIGHT_LOG_SIZE\]]:SIZE:"
+  "--log-files[how many such files to keep (default 5) \[FIRSTLIGHT_LOG_FILES\]]:N:"
+  "--capture[whether the app\'s output passes through firstlight\; auto\: where something needs to see it (default auto) \[FIRSTLIGHT_CAPTURE\]]:auto|on|off:(auto on off)"
+  "--log-format[how firstlight\'s own lines look (default text) \[FIRSTLIGHT_LOG_FORMAT\]]:text|json:(text json)"
+  "--quiet[say nothing on the way to the app\; giving up is still reported \[FIRSTLIGHT_QUIET\]]"
+  "--serve[where to serve health, metrics and the status page\; off for nowhere (default 127.0.0.1\:8421) \[FIRSTLIGHT_SERVE\]]:ADDRESS:"
+  "--token-file[the file of the token that opens more than readiness to other hosts \[FIRSTLIGHT_TOKEN_FILE\]]:FILE:_files"
+  "--config[the file of settings\; none for no file (default\: firstlight.toml on \/workspace where that is a mount) \[FIRSTLIGHT_CONFIG\]]:FILE:_files"
+  "--state-dir[where the journal is kept (default\: .firstlight on \/workspace where that is a mount) \[FIRSTLIGHT_STATE_DIR\]]:DIR:_files -/"
+  "--run-dir[where the control socket is (default\: \/run\/firstlight, or as near as can be written) \[FIRSTLIGHT_RUN_DIR\]]:DIR:_files -/"
+  "--dry-run[diagnose and say what would be done first\; change and start nothing \[FIRSTLIGHT_DRY_RUN\]]"
+  ":show all settings as run would take them, or check one file alone:(show check)"
+  ":the file to check:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_firstlight_config_defaults_added=0
+
 _shtab_firstlight_doctor_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--format[text for people, json for programs]:format:(text json)"
-  "--from[take recorded facts instead of probing this machine]:FILE:"
-  "--torch[also ask the PyTorch of this interpreter]:PYTHON:"
+  "--from[take recorded facts instead of probing this machine]:FILE:_files"
+  "--torch[also ask the PyTorch of this interpreter]:PYTHON:_files"
   "--probe-timeout[how long one step may take before it counts as hung]:TIME:"
 )
 
@@ -72,32 +124,71 @@ _shtab_firstlight_explain_defaults_added=0
 _shtab_firstlight_facts_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--format[text for people, json for programs]:format:(text json)"
-  "--from[take recorded facts instead of probing this machine]:FILE:"
-  "--torch[also ask the PyTorch of this interpreter]:PYTHON:"
+  "--from[take recorded facts instead of probing this machine]:FILE:_files"
+  "--torch[also ask the PyTorch of this interpreter]:PYTHON:_files"
   "--probe-timeout[how long one step may take before it counts as hung]:TIME:"
 )
 
 # guard to ensure default positional specs are added only once per session
 _shtab_firstlight_facts_defaults_added=0
 
+_shtab_firstlight_logs_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  {-f,--follow}"[go on with what is printed from now on, through rotations and restarts]"
+  "--lines[begin with the last N lines (default\: all that is kept)]:N:"
+  "--log-dir[where the copy on the volume is \[FIRSTLIGHT_LOG_DIR\]]:DIR:_files -/"
+  "--run-dir[where the instance\'s directory is \[FIRSTLIGHT_RUN_DIR\]]:DIR:_files -/"
+  ":whose output\: app (the default), or the name of a companion:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_firstlight_logs_defaults_added=0
+
 _shtab_firstlight_rehearse_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--list[list the scenarios]"
   "--verb[what to do on the machine (default run)]:verb:(doctor env facts run)"
   "--format[of the list, or of what doctor and facts print]:format:(text json)"
-  "--keep[build the machine in this new folder and leave it there]:DIR:"
-  "--gpus[as of run]:all|any|N|none:"
+  "--keep[build the machine in this new folder and leave it there]:DIR:_files -/"
+  "--gpus[as of run]:all|any|N|none:(all any none)"
   "--attempts[as of run]:N:"
   "--delay[as of run]:TIME:"
   "--deadline[as of run]:TIME:"
   "--probe-timeout[as of run]:TIME:"
-  "--on-failure[as of run]:exit|hold:"
-  "--grace[as of run]:TIME:"
+  "--on-failure[as of run]:exit|hold|relocate:(exit hold relocate)"
   "--holder[as of run]:TIME:"
-  "--state-dir[as of run]:DIR:"
-  "--torch[as of run]:PYTHON:"
-  "--allow[as of run]:REMEDY:"
+  "--torch[as of run]:PYTHON:_files"
+  "*--allow[as of run]:REMEDY:"
+  "--watch[as of run]:TIME:"
+  "--on-gpu-fault[as of run]:note|restart|hold|exit|relocate:(note restart hold exit relocate)"
+  "--app[as of run]:RECIPE:"
+  "--port[as of run]:N:"
+  "*--with[as of run]:COMMAND:"
+  "--restart[as of run]:never|on-failure|always:(never on-failure always)"
+  "--restart-delay[as of run]:TIME:"
+  "--restart-delay-max[as of run]:TIME:"
+  "--restart-reset[as of run]:TIME:"
+  "--restart-limit[as of run]:N:"
+  "--restart-window[as of run]:TIME:"
+  "*--success-exit[as of run]:CODES:"
+  "--grace[as of run]:TIME:"
+  "--stop-signal[as of run]:SIGNAL:"
+  "*--rewrite[as of run]:FROM:TO:"
+  "--forward[as of run]:group|child:(group child)"
+  "*--alive[as of run]:SPEC:"
+  "*--ready[as of run]:SPEC:"
+  "--ready-timeout[as of run]:TIME:"
+  "--log-dir[as of run]:DIR:_files -/"
+  "--log-size[as of run]:SIZE:"
+  "--log-files[as of run]:N:"
+  "--capture[as of run]:auto|on|off:(auto on off)"
+  "--log-format[as of run]:text|json:(text json)"
   "--quiet[as of run]"
+  "--serve[as of run]:ADDRESS:"
+  "--token-file[as of run]:FILE:_files"
+  "--config[as of run]:FILE:_files"
+  "--state-dir[as of run]:DIR:_files -/"
+  "--run-dir[as of run]:DIR:_files -/"
   "--dry-run[as of run]"
   ":a scenario\'s name, or a file that ends in .toml:"
 )
@@ -107,18 +198,45 @@ _shtab_firstlight_rehearse_defaults_added=0
 
 _shtab_firstlight_run_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--gpus[how many of the granted GPUs must be proven before the app starts (default all) \[FIRSTLIGHT_GPUS\]]:all|any|N|none:"
+  "--gpus[how many of the granted GPUs must be proven before the app starts (default all) \[FIRSTLIGHT_GPUS\]]:all|any|N|none:(all any none)"
   "--attempts[how often to try while a fault may pass\; what an event or a remedy calls for is not counted (default 10) \[FIRSTLIGHT_ATTEMPTS\]]:N:"
   "--delay[how long to wait between two attempts\; a change in \/dev ends the wait (default 3s) \[FIRSTLIGHT_DELAY\]]:TIME:"
   "--deadline[when to give up waiting altogether (default 5m) \[FIRSTLIGHT_DEADLINE\]]:TIME:"
   "--probe-timeout[how long one step of a probe may take before it counts as hung (default 60s) \[FIRSTLIGHT_PROBE_TIMEOUT\]]:TIME:"
-  "--on-failure[what to do when no GPU can be had\: end, or stay up for a person to log in (default exit) \[FIRSTLIGHT_ON_FAILURE\]]:exit|hold:"
-  "--grace[how long the app may take to stop before it is killed (default 8s) \[FIRSTLIGHT_GRACE\]]:TIME:"
+  "--on-failure[what to do when no GPU can be had\: end, stay up for a person to log in, or ask for another host (default exit) \[FIRSTLIGHT_ON_FAILURE\]]:exit|hold|relocate:(exit hold relocate)"
   "--holder[how long to hold the driver open for the app\'s own start\; 0 for not at all (default 60s) \[FIRSTLIGHT_HOLDER\]]:TIME:"
-  "--state-dir[where the journal is kept (default\: .firstlight on \/workspace where that is a mount) \[FIRSTLIGHT_STATE_DIR\]]:DIR:"
-  "--torch[also ask the PyTorch of this interpreter, when CUDA does not come up \[FIRSTLIGHT_TORCH\]]:PYTHON:"
-  "--allow[a remedy that is done only when asked for\: drop-preload \[FIRSTLIGHT_ALLOW\]]:REMEDY:"
+  "--torch[also ask the PyTorch of this interpreter, when CUDA does not come up \[FIRSTLIGHT_TORCH\]]:PYTHON:_files"
+  "*--allow[a remedy that is done only when asked for\: drop-preload\; can be repeated \[FIRSTLIGHT_ALLOW\]]:REMEDY:"
+  "--watch[how often to look after the GPUs while the app runs\; 0 for not at all (default 30s) \[FIRSTLIGHT_WATCH\]]:TIME:"
+  "--on-gpu-fault[what to do when a GPU fails under the running app (default note) \[FIRSTLIGHT_ON_GPU_FAULT\]]:note|restart|hold|exit|relocate:(note restart hold exit relocate)"
+  "--app[the recipe of the app\: its checks, and defaults for what is not set here \[FIRSTLIGHT_APP\]]:RECIPE:"
+  "--port[the port that the app listens on, for the checks of its recipe \[FIRSTLIGHT_PORT\]]:N:"
+  "*--with[a command to keep running beside the app, from before the GPU is ready\; can be repeated \[FIRSTLIGHT_WITH\]]:COMMAND:"
+  "--restart[when to start the app again after its end (default never) \[FIRSTLIGHT_RESTART\]]:never|on-failure|always:(never on-failure always)"
+  "--restart-delay[how long to wait before the first restart\; each one in a row doubles it (default 0.5s) \[FIRSTLIGHT_RESTART_DELAY\]]:TIME:"
+  "--restart-delay-max[the longest wait before a restart (default 30s) \[FIRSTLIGHT_RESTART_DELAY_MAX\]]:TIME:"
+  "--restart-reset[how long the app must have run for the wait to begin anew (default 30s) \[FIRSTLIGHT_RESTART_RESET\]]:TIME:"
+  "--restart-limit[how many restarts within the window are too many\; 0 for no limit (default 10) \[FIRSTLIGHT_RESTART_LIMIT\]]:N:"
+  "--restart-window[the time in which restarts are counted (default 10m) \[FIRSTLIGHT_RESTART_WINDOW\]]:TIME:"
+  "*--success-exit[exit codes of the app that count as success, as 0 does\; can be repeated \[FIRSTLIGHT_SUCCESS_EXIT\]]:CODES:"
+  "--grace[how long the app may take to stop before it is killed (default 8s) \[FIRSTLIGHT_GRACE\]]:TIME:"
+  "--stop-signal[the signal that asks the app to stop (default TERM) \[FIRSTLIGHT_STOP_SIGNAL\]]:SIGNAL:"
+  "*--rewrite[forward one signal as another, such as TERM\:INT\; a TO of none drops it\; can be repeated \[FIRSTLIGHT_REWRITE\]]:FROM:TO:"
+  "--forward[who gets a forwarded signal\: the app\'s process group, or the app alone (default group) \[FIRSTLIGHT_FORWARD\]]:group|child:(group child)"
+  "*--alive[a check without which the app is restarted\: http\:\/\/\…, tcp\:\…, exec\:\…, log\:\… or notify\; can be repeated \[FIRSTLIGHT_ALIVE\]]:SPEC:"
+  "*--ready[a check without which the app is not ready\; can be repeated \[FIRSTLIGHT_READY\]]:SPEC:"
+  "--ready-timeout[how long the app may take to become ready before it counts as failed\; 0 for ever (default 0s) \[FIRSTLIGHT_READY_TIMEOUT\]]:TIME:"
+  "--log-dir[also keep what the app prints in files here \[FIRSTLIGHT_LOG_DIR\]]:DIR:_files -/"
+  "--log-size[how large such a file may become before the next one begins (default 10M) \[FIRSTLIGHT_LOG_SIZE\]]:SIZE:"
+  "--log-files[how many such files to keep (default 5) \[FIRSTLIGHT_LOG_FILES\]]:N:"
+  "--capture[whether the app\'s output passes through firstlight\; auto\: where something needs to see it (default auto) \[FIRSTLIGHT_CAPTURE\]]:auto|on|off:(auto on off)"
+  "--log-format[how firstlight\'s own lines look (default text) \[FIRSTLIGHT_LOG_FORMAT\]]:text|json:(text json)"
   "--quiet[say nothing on the way to the app\; giving up is still reported \[FIRSTLIGHT_QUIET\]]"
+  "--serve[where to serve health, metrics and the status page\; off for nowhere (default 127.0.0.1\:8421) \[FIRSTLIGHT_SERVE\]]:ADDRESS:"
+  "--token-file[the file of the token that opens more than readiness to other hosts \[FIRSTLIGHT_TOKEN_FILE\]]:FILE:_files"
+  "--config[the file of settings\; none for no file (default\: firstlight.toml on \/workspace where that is a mount) \[FIRSTLIGHT_CONFIG\]]:FILE:_files"
+  "--state-dir[where the journal is kept (default\: .firstlight on \/workspace where that is a mount) \[FIRSTLIGHT_STATE_DIR\]]:DIR:_files -/"
+  "--run-dir[where the control socket is (default\: \/run\/firstlight, or as near as can be written) \[FIRSTLIGHT_RUN_DIR\]]:DIR:_files -/"
   "--dry-run[diagnose and say what would be done first\; change and start nothing \[FIRSTLIGHT_DRY_RUN\]]"
 )
 
@@ -127,7 +245,7 @@ _shtab_firstlight_run_defaults_added=0
 
 _shtab_firstlight_status_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--state-dir[where the journal is kept \[FIRSTLIGHT_STATE_DIR\]]:DIR:"
+  "--state-dir[where the journal is kept \[FIRSTLIGHT_STATE_DIR\]]:DIR:_files -/"
   "--boot[which boot (default\: the latest)]:ID:"
   "--format[text for people, json for programs]:format:(text json)"
 )
@@ -137,7 +255,7 @@ _shtab_firstlight_status_defaults_added=0
 
 _shtab_firstlight_timeline_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--state-dir[where the journal is kept \[FIRSTLIGHT_STATE_DIR\]]:DIR:"
+  "--state-dir[where the journal is kept \[FIRSTLIGHT_STATE_DIR\]]:DIR:_files -/"
   "--boot[which boot (default\: the latest)]:ID:"
   "--format[text for people, json for programs]:format:(text json)"
 )
@@ -165,10 +283,12 @@ _shtab_firstlight() {
       curcontext="${curcontext%:*:*}:_shtab_firstlight-$line[1]:"
       case $line[1] in
         completion) _arguments -C -s $_shtab_firstlight_completion_options ;;
+        config) _arguments -C -s $_shtab_firstlight_config_options ;;
         doctor) _arguments -C -s $_shtab_firstlight_doctor_options ;;
         env) _arguments -C -s $_shtab_firstlight_env_options ;;
         explain) _arguments -C -s $_shtab_firstlight_explain_options ;;
         facts) _arguments -C -s $_shtab_firstlight_facts_options ;;
+        logs) _arguments -C -s $_shtab_firstlight_logs_options ;;
         rehearse) _arguments -C -s $_shtab_firstlight_rehearse_options ;;
         run) _arguments -C -s $_shtab_firstlight_run_options ;;
         status) _arguments -C -s $_shtab_firstlight_status_options ;;
