@@ -81,7 +81,7 @@ def test_make_lists_every_word_that_the_contributing_guide_names() -> None:
 
 def test_the_journal_page_lists_the_kinds_that_are_written() -> None:
     sources = "".join(path.read_text() for path in (ROOT / "src/firstlight").rglob("*.py"))
-    written = set(re.findall(r'journal\.write\(\s*"([a-z-]+)"', sources))
+    written = set(re.findall(r'journal\.(?:write|note)\(\s*"([a-z-]+)"', sources))
     listed = re.findall(r"^\| `([a-z-]+)` \|", (ROOT / "docs/reference/journal.md").read_text().partition("## Kinds")[2], re.MULTILINE)
 
     assert written == set(listed)

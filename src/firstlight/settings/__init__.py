@@ -17,12 +17,15 @@ TYPE_CHECKING = False  # `typing` has the same name, and costs two milliseconds 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["GROUPS", "OPTIONS", "Option", "Origin", "Settings", "duration", "load"]
+__all__ = ["GROUPS", "LIFE", "OPTIONS", "Option", "Origin", "Settings", "duration", "load"]
 
 _PREFIX = "FIRSTLIGHT_"
 
+# In the app's environment: which life of it a process belongs to, wherever in the tree of processes it has ended up.
+LIFE = "FIRSTLIGHT_LIFE"
+
 # Variables with our prefix that are no settings of `run`: the token of the page's own clients.
-_OTHER_VARIABLES = frozenset({"FIRSTLIGHT_LIFE", "FIRSTLIGHT_TOKEN"})
+_OTHER_VARIABLES = frozenset({LIFE, "FIRSTLIGHT_TOKEN"})
 
 # What Kubernetes puts into every container for a Service that is called firstlight, or firstlight-…: those are not ours.
 _SERVICE_LINK = r"FIRSTLIGHT_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"

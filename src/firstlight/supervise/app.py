@@ -6,6 +6,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from firstlight import settings as own_settings
 from firstlight.journal.event import Stage
 from firstlight.supervise import command as app_command, leftovers, terminal
 from firstlight.system import clock, linux
@@ -82,7 +83,7 @@ class App:
         self._mark = f"{journal.boot}/{life}"
         loop.wait_for(lambda: False, clock.now())  # a stop signal may be waiting: then nothing is started
         self._interactive = terminal.is_ours()
-        variables = {**environment, leftovers.LIFE: self._mark}
+        variables = {**environment, own_settings.LIFE: self._mark}
         self.process = app_command.start(loop.children, command, variables, stdout=output[0], stderr=output[1])
         if self._interactive:
             terminal.hand_to(self.process.pid)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
+from firstlight import settings
 from firstlight.system import clock, files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from firstlight.system.loop import Happening, Loop, Process
-
-# In the app's environment: which life of it a process belongs to, wherever in the tree of processes it has ended up.
-LIFE = "FIRSTLIGHT_LIFE"
 
 # How long a killed process may take to go, in seconds. One that waits for a dead disk or GPU never goes; we do.
 KILL_PATIENCE = 2.0
@@ -72,7 +70,7 @@ class Leftovers:
 
 def of_life(mark: str) -> Callable[[int], bool]:
     """Picks the processes that were started in the life of this mark."""
-    wanted = f"{LIFE}={mark}\0".encode()
+    wanted = f"{settings.LIFE}={mark}\0".encode()
 
     def chosen(pid: int) -> bool:
         try:

@@ -26,7 +26,7 @@ _MARGIN = 30.0
 _LARGEST = 4096
 
 
-class Manager:
+class Recipient:
     """Whoever started us and wants to know how we are. It is told of journal events, and fed its watchdog."""
 
     def __init__(self, loop: Loop, address: str, period: float | None) -> None:
@@ -61,7 +61,7 @@ class Manager:
             pass  # it is gone, or does not listen: nobody here depends on it
 
 
-def manager(loop: Loop, variables: Mapping[str, str]) -> Manager | None:
+def manager(loop: Loop, variables: Mapping[str, str]) -> Recipient | None:
     """Who wants to be told, if anybody does."""
     address = variables.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
@@ -69,7 +69,7 @@ def manager(loop: Loop, variables: Mapping[str, str]) -> Manager | None:
     period = None
     if variables.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid()) and variables.get("WATCHDOG_USEC", "").isdigit():
         period = int(variables["WATCHDOG_USEC"]) / 1e6 or None
-    return Manager(loop, address, period)
+    return Recipient(loop, address, period)
 
 
 def message(event: Event, *, ready_before: bool) -> str:
