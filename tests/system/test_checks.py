@@ -338,6 +338,26 @@ def test_it_fails_after_so_many_failures_in_a_row_and_is_well_after_one_success(
     assert checker.checked()["ok"]
 
 
+def test_a_success_makes_the_failures_before_it_forgotten(server: AnsweringServer, start: Start) -> None:
+    server.script = [200, 500, 500, 200, 500, 500, 200, 500, 500, 500]
+    server.answer = (500, "")
+    checker = start(check(http=f"http://127.0.0.1:{server.port}/as-told", threshold=3))
+
+    assert checker.checked()["ok"]
+    assert not checker.checked()["ok"]
+    assert server.script == []
+
+
+def test_an_attempt_that_was_cut_has_failed_once(server: AnsweringServer, start: Start) -> None:
+    checker = start(check(http=f"http://127.0.0.1:{server.port}/hang", threshold=2, period="1h"))
+    assert checker.answer()["words"] == "no answer within 0.3 s"
+    eventually(lambda: not any("socket" in name for name in checker.descriptors()))  # its thread has come back
+
+    checker.tell({"order": "start", "life": 2})
+
+    assert checker.answer() == {"step": "waiting", "check": "it", "words": "no answer within 0.3 s", "life": 2}
+
+
 def test_failures_do_not_count_before_the_first_success(server: AnsweringServer, start: Start) -> None:
     server.answer = (503, "")
     checker = start(check(http=f"http://127.0.0.1:{server.port}/as-told", start_period="1h", threshold=1))
@@ -356,6 +376,7 @@ def test_the_words_of_an_app_that_is_still_starting_are_told_when_they_change(se
     server.answer = (503, "")
     checker = start(check(http=f"http://127.0.0.1:{server.port}/as-told", start_period="1h"))
     assert checker.answer()["words"] == "status 503"
+    eventually(lambda: server.count("/as-told") >= 40)  # longer than one is told anything anew
 
     server.answer = (502, "")
 
