@@ -25,6 +25,7 @@ class AnsweringServer:
         connections: those that came, open or not.
         overlaps: how often a connection came while the client held another one open.
         answer: the answer to /as-told, a status and a body; a test may change it.
+        script: the statuses of the next answers to /as-told, before `answer`.
         freed: set at the end, for whoever hangs.
     """
 
@@ -36,6 +37,7 @@ class AnsweringServer:
         self.requests: list[str] = []
         self.overlaps = 0
         self.answer = (200, "")
+        self.script: list[int] = []
         self.freed = threading.Event()
         self.connections: list[socket.socket] = []
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if certificate else None
@@ -90,7 +92,7 @@ class AnsweringServer:
             case ["status", code]:
                 yield _response(int(code), "")
             case ["as-told"]:
-                yield _response(status, words)
+                yield _response(self.script.pop(0) if self.script else status, words)
             case ["redirect"]:
                 yield b"HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n"
             case ["chunked"]:

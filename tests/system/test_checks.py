@@ -51,6 +51,8 @@ def server() -> Iterator[AnsweringServer]:
     listening.close()
 
 
+LATE = {"timeout": "300ms"}
+
 HTTP: dict[str, tuple[str, dict[str, Any], bool, str]] = {
     "an answer": ("/status/200", {}, True, "status 200"),
     "an answer without content": ("/status/204", {}, True, "status 204"),
@@ -59,15 +61,15 @@ HTTP: dict[str, tuple[str, dict[str, Any], bool, str]] = {
     "not there": ("/status/404", {}, False, "status 404"),
     "not now": ("/status/503", {}, False, "status 503"),
     "a failure that is asked for": ("/status/401", {"status": [200, 401]}, True, "status 401"),
-    "no answer": ("/hang", {}, False, "no answer within 0.3 s"),
-    "headers in drops": ("/slow-headers", {}, False, "no answer within 0.3 s"),
+    "no answer": ("/hang", LATE, False, "no answer within 0.3 s"),
+    "headers in drops": ("/slow-headers", LATE, False, "no answer within 0.3 s"),
     "a body in drops, which nobody asked for": ("/drip", {}, True, "status 200"),
-    "a body in drops": ("/drip", {"expect": "a present"}, False, "no answer within 0.3 s"),
+    "a body in drops": ("/drip", {"expect": "a present", **LATE}, False, "no answer within 0.3 s"),
     "closed at once": ("/close", {}, False, "the connection was closed without an answer"),
     "another protocol": ("/garbage", {}, False, "the answer is no HTTP (BadStatusLine)"),
     "headers without end": ("/endless-headers", {}, False, "the answer is no HTTP (HTTPException)"),
     "a long body, which nobody asked for": ("/long", {}, True, "status 200"),
-    "a long body": ("/long", {"expect": "a present", "timeout": "20s"}, False, "the answer is longer than 1 MiB"),
+    "a long body": ("/long", {"expect": "a present"}, False, "the answer is longer than 1 MiB"),
     "no JSON": ("/status/200", {"expect": "a present"}, False, "status 200, but the answer is no JSON"),
     "a redirect is no JSON": ("/redirect", {"expect": "a present"}, False, "status 302, but the answer is no JSON (it leads to /login)"),
     "JSON too deep to read": ("/json?" + "[" * 30_000, {"expect": ". present"}, False, "status 200, but the answer is no JSON"),
@@ -121,7 +123,7 @@ def test_rules_judge_the_json_of_an_answer(name: str, server: AnsweringServer, s
 def test_what_is_to_fail_for_one_thing_alone_cannot_tell_when_it_gets_no_answer(path: str, server: AnsweringServer, start: Start) -> None:
     url = f"http://127.0.0.1:{server.port}"
     when = ["queue_pending not-empty", "queue_running empty"]
-    timeout = "300ms" if path == "/hang" else "20s"
+    timeout = "300ms" if path == "/hang" else "60s"
     checker = start(check("when", http=url + path, fail_when=when, timeout=timeout), check("clock", tcp=f"127.0.0.1:{server.port}"))
 
     assert [checker.answer()["step"] for _ in range(2)].count("waiting") == 1
@@ -155,7 +157,7 @@ def test_a_certificate_is_not_verified(tmp_path: Path, start: Start) -> None:
     certificate.write_bytes(made)
     listening = AnsweringServer(certificate=str(certificate))
     url = f"https://localhost:{listening.port}{as_json({'a': 1})}"
-    checker = start(check("web", http=url, expect="a equals 1", timeout="10s"))
+    checker = start(check("web", http=url, expect="a equals 1"))
 
     assert checker.checked()["ok"]
     listening.close()
@@ -206,7 +208,7 @@ def test_a_port_that_takes_connections(server: AnsweringServer, start: Start) ->
 
 
 def test_a_name_that_nobody_knows(start: Start) -> None:
-    answer = start(check(tcp="nowhere.invalid:80", timeout="20s")).checked()
+    answer = start(check(tcp="nowhere.invalid:80")).checked()
 
     assert not answer["ok"]
     assert "name" in answer["words"].lower()
@@ -224,7 +226,7 @@ def test_a_name_server_that_does_not_answer_holds_up_one_check_alone(server: Ans
         pytest.skip(f"no name server can be had: {error}")
     (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.77\noptions timeout:30 attempts:1\n")
     before = ["unshare", "--mount", "sh", "-c", f'mount --bind {tmp_path}/resolv.conf /etc/resolv.conf && exec "$@"', "sh"]
-    named = check("named", http="http://somewhere.example/", threshold=2)
+    named = check("named", http="http://somewhere.example/", threshold=2, **LATE)
     checker = start(named, check("numbered", http=f"http://127.0.0.1:{server.port}/as-told"), before=before)
 
     assert checker.checked("numbered")["ok"]
@@ -338,6 +340,26 @@ def test_it_fails_after_so_many_failures_in_a_row_and_is_well_after_one_success(
     assert checker.checked()["ok"]
 
 
+def test_a_success_makes_the_failures_before_it_forgotten(server: AnsweringServer, start: Start) -> None:
+    server.script = [200, 500, 500, 200, 500, 500, 200, 500, 500, 500]
+    server.answer = (500, "")
+    checker = start(check(http=f"http://127.0.0.1:{server.port}/as-told", threshold=3))
+
+    assert checker.checked()["ok"]
+    assert not checker.checked()["ok"]
+    assert server.script == []
+
+
+def test_an_attempt_that_was_cut_has_failed_once(server: AnsweringServer, start: Start) -> None:
+    checker = start(check(http=f"http://127.0.0.1:{server.port}/hang", threshold=2, period="1h", **LATE))
+    assert checker.answer()["words"] == "no answer within 0.3 s"
+    eventually(lambda: not any("socket" in name for name in checker.descriptors()))  # its thread has come back
+
+    checker.tell({"order": "start", "life": 2})
+
+    assert checker.answer() == {"step": "waiting", "check": "it", "words": "no answer within 0.3 s", "life": 2}
+
+
 def test_failures_do_not_count_before_the_first_success(server: AnsweringServer, start: Start) -> None:
     server.answer = (503, "")
     checker = start(check(http=f"http://127.0.0.1:{server.port}/as-told", start_period="1h", threshold=1))
@@ -356,6 +378,7 @@ def test_the_words_of_an_app_that_is_still_starting_are_told_when_they_change(se
     server.answer = (503, "")
     checker = start(check(http=f"http://127.0.0.1:{server.port}/as-told", start_period="1h"))
     assert checker.answer()["words"] == "status 503"
+    eventually(lambda: server.count("/as-told") >= 40)  # longer than one is told anything anew
 
     server.answer = (502, "")
 
@@ -429,7 +452,7 @@ def test_programs_can_be_stopped_by_the_signals_that_do_not_end_the_checker(star
     """A signal that is ignored stays ignored in whatever is started."""
     script = "import signal; raise SystemExit(any(signal.getsignal(n) is signal.SIG_IGN for n in (1, 2, 15, 17)))"
 
-    assert start(check(exec=[*PYTHON, script], timeout="60s")).checked()["ok"]
+    assert start(check(exec=[*PYTHON, script])).checked()["ok"]
 
 
 def test_the_end_of_its_input_ends_it_and_the_programs_that_it_runs(start: Start, tmp_path: Path) -> None:
@@ -471,7 +494,7 @@ def test_where_sigchld_is_ignored_a_failing_program_still_fails(start: Start) ->
         "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])",
     ]
 
-    answer = start(check(exec=["false"], timeout="60s"), before=ignoring).checked()
+    answer = start(check(exec=["false"]), before=ignoring).checked()
 
     assert (answer["ok"], answer["words"]) == (False, "ended with exit code 1")
 
