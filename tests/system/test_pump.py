@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import random
+import re
 import shutil
 import signal
 import struct
@@ -62,7 +63,7 @@ def test_output_passes_through_byte_for_byte(pump: Callable[..., Pump], output: 
 
 def test_output_in_pieces_of_any_size_keeps_its_order_and_is_copied_whole(pump: Callable[..., Pump], tmp_path: Path) -> None:
     chance = random.Random(2)
-    pieces = [chance.randbytes(chance.choice((1, 7, 4095, 4096, 4097, 70_000))) for _ in range(300)]
+    pieces = [chance.randbytes(chance.choice((1, 7, 4095, 4096, 4097, 70_000))) for _ in range(60)]  # less than the copier's pipe holds
     pumped = pump(directory=str(tmp_path / "volume"))
     out = pumped.read()
 
@@ -348,9 +349,13 @@ def test_a_dead_volume_holds_nothing_up_and_the_copy_names_what_it_lacks(
     assert words.startswith(f"cannot copy the output to {tmp_path}/volume: it takes less than the app prints")
     assert out.all() == lines + b"the end\n"
     copy = (tmp_path / "volume/app.log").read_bytes()
-    assert f"[firstlight: {recovered['missed']} bytes were not copied]\n".encode() in copy
+    marks = re.findall(rb"\n?\[firstlight: (\d+) bytes were not copied\]\n", copy)
+    missing = sum(map(int, marks))
+    assert missing >= recovered["missed"] > 0  # on a busy machine, the copier may be behind too
     assert copy.startswith(lines[:1_000_000])
     assert copy.endswith(b"the end\n")
+    kept = re.sub(rb"\[firstlight: \d+ bytes were not copied\]\n", b"", copy)
+    assert 0 <= len(kept) + missing - len(lines) - 8 <= len(marks)  # a mark begins on a line of its own
 
 
 def test_a_dead_volume_does_not_hold_the_end(pump: Callable[..., Pump], hanging: dict[str, str], tmp_path: Path) -> None:
