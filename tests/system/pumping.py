@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ PROGRAM = "from firstlight.programs.pump_output import main; import sys; sys.exi
 
 
 class Pump:
-    """The real program. `source` is the app's end of its stdout, `target` the end at which our own stdout is read."""
+    """The real program. `source` and `error_source` are the app's ends of its output, `target` the end at which ours is read."""
 
     def __init__(self, folder: Path, *, target: int | None = None, environment: dict[str, str] | None = None, **configuration: Any) -> None:
         self.folder = folder
         self.environment = {**os.environ, **(environment or {})}
         self.read_end, self.source = os.pipe()
         self.target, self.write_end = (-1, target) if target is not None else os.pipe()
+        self.error_read_end, self.error_source = os.pipe()
         self.companion_read_end, self.companion = os.pipe()
         self.configuration = {
             "tail": str(folder / "instance"),
@@ -40,13 +42,14 @@ class Pump:
         """Start it, or another one after its death: the core still has all ends."""
         streams = [
             {"name": "app", "stream": "stdout", "from": self.read_end, "to": self.write_end},
+            {"name": "app", "stream": "stderr", "from": self.error_read_end, "to": self.write_end},
             {"name": "start.sh", "stream": "both", "from": self.companion_read_end, "to": None},
         ]
         self.popen = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, json.dumps({**self.configuration, "streams": streams})],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            pass_fds=(self.read_end, self.write_end, self.companion_read_end),
+            pass_fds=(self.read_end, self.error_read_end, self.write_end, self.companion_read_end),
             env=self.environment,
         )
 
@@ -80,10 +83,10 @@ class Pump:
 
     def finish(self) -> bytes:
         """As the core at the app's end: no end of the source is open any more, then drain. Gives what came out."""
-        for descriptor in (self.source, self.companion):
+        for descriptor in (self.source, self.error_source, self.companion):
             with contextlib.suppress(OSError):
                 os.close(descriptor)
-        self.source = self.companion = -1
+        self.source = self.error_source = self.companion = -1
         out = self.read()
         self.order("drain")
         self.drained = self.answer("drained")
@@ -99,7 +102,10 @@ class Pump:
 
     def copier(self) -> int:
         """The pid of the process that copies."""
-        return int(Path(f"/proc/{self.popen.pid}/task/{self.popen.pid}/children").read_text().split()[0])
+        children = Path(f"/proc/{self.popen.pid}/task/{self.popen.pid}/children")
+        while not children.read_text():
+            time.sleep(0.01)
+        return int(children.read_text())
 
     def copy(self, name: str = "app.log") -> bytes:
         """A copy in the instance's directory."""
@@ -112,7 +118,8 @@ class Pump:
         for stream in (self.popen.stdin, self.popen.stdout):
             with contextlib.suppress(BrokenPipeError):
                 stream.close()
-        for descriptor in (self.read_end, self.source, self.target, self.write_end, self.companion_read_end, self.companion):
+        ours = (self.read_end, self.source, self.error_read_end, self.error_source, self.companion_read_end, self.companion)
+        for descriptor in (*ours, self.target, self.write_end):
             with contextlib.suppress(OSError):
                 os.close(descriptor)
 

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import random
+import re
 import shutil
 import signal
 import struct
@@ -57,12 +58,12 @@ def test_output_passes_through_byte_for_byte(pump: Callable[..., Pump], output: 
     pumped.finish()
 
     assert out.all() == output
-    assert pumped.drained == {"step": "drained", "streams": {"app/stdout": len(output), "start.sh/both": 0}, "dropped": 0}
+    assert pumped.drained == {"step": "drained", "streams": {"app/stdout": len(output), "app/stderr": 0, "start.sh/both": 0}, "dropped": 0}
 
 
 def test_output_in_pieces_of_any_size_keeps_its_order_and_is_copied_whole(pump: Callable[..., Pump], tmp_path: Path) -> None:
     chance = random.Random(2)
-    pieces = [chance.randbytes(chance.choice((1, 7, 4095, 4096, 4097, 70_000))) for _ in range(300)]
+    pieces = [chance.randbytes(chance.choice((1, 7, 4095, 4096, 4097, 70_000))) for _ in range(60)]  # less than the copier's pipe holds
     pumped = pump(directory=str(tmp_path / "volume"))
     out = pumped.read()
 
@@ -73,6 +74,17 @@ def test_output_in_pieces_of_any_size_keeps_its_order_and_is_copied_whole(pump: 
     assert out.all() == b"".join(pieces)
     assert (tmp_path / "volume/app.log").read_bytes() == b"".join(pieces)
     assert (pumped.copy("app.log.1") + pumped.copy()) == b"".join(pieces)[-len(pumped.copy("app.log.1") + pumped.copy()) :]
+
+
+def test_both_streams_go_their_own_way_and_into_one_copy(pump: Callable[..., Pump]) -> None:
+    pumped = pump()
+    os.write(pumped.error_source, b"of stderr\n")
+    eventually(lambda: (pumped.folder / "instance/app.log").exists() and pumped.copy() == b"of stderr\n")
+    pumped.print(b"of stdout\n")
+
+    assert pumped.finish() == b"of stderr\nof stdout\n"  # the core would have given each a target of its own
+    assert pumped.copy() == b"of stderr\nof stdout\n"
+    assert pumped.drained["streams"] == {"app/stdout": 10, "app/stderr": 10, "start.sh/both": 0}
 
 
 def test_output_is_passed_on_at_once(pump: Callable[..., Pump]) -> None:
@@ -260,20 +272,24 @@ def test_a_copy_goes_on_where_somebody_has_moved_it_away(pump: Callable[..., Pum
     eventually(lambda: copy.exists() and copy.read_bytes() == b"before\n")
 
     copy.rename(copy.with_name("mine"))
+    copy.write_bytes(b"by somebody else\n")
     pumped.print(b"after\n")
     pumped.finish()
 
-    assert copy.read_bytes() == b"after\n"
+    assert copy.read_bytes() == b"by somebody else\nafter\n"
 
 
-@pytest.mark.parametrize("kind", ["link", "fifo", "folder"])
+@pytest.mark.parametrize("kind", ["link", "fifo", "fifo with a reader", "folder"])
 def test_nothing_but_a_plain_file_is_written_to(pump: Callable[..., Pump], tmp_path: Path, kind: str) -> None:
     volume = tmp_path / "volume"
     volume.mkdir()
     if kind == "link":
         (volume / "app.log").symlink_to(tmp_path / "somewhere else")
-    elif kind == "fifo":
+    elif kind.startswith("fifo"):
         os.mkfifo(volume / "app.log")
+        reader = os.open(volume / "app.log", os.O_RDONLY | os.O_NONBLOCK)
+        if kind == "fifo":
+            os.close(reader)
     else:
         (volume / "app.log").mkdir()
     pumped = pump(directory=str(volume))
@@ -283,6 +299,9 @@ def test_nothing_but_a_plain_file_is_written_to(pump: Callable[..., Pump], tmp_p
     assert pumped.answer("trouble")["words"].startswith(f"cannot copy the output to {volume}: ")
     assert pumped.finish() == b"passed on\n"
     assert not (tmp_path / "somewhere else").exists()
+    if kind == "fifo with a reader":
+        assert os.read(reader, 100) == b""
+        os.close(reader)
 
 
 @pytest.fixture
@@ -313,6 +332,7 @@ def test_a_full_volume_is_told_once_and_again_when_there_is_room(pump: Callable[
     pumped.finish()
 
     assert words == f"cannot copy the output to {small_volume}: No space left on device; it is passed on all the same"
+    assert [words["step"] for words in pumped.answers] == []
     assert out.all() == lines + b"the end\n"
     assert (small_volume / "app.log").read_bytes() == lines + b"the end\n"  # what waited was not lost
 
@@ -348,9 +368,13 @@ def test_a_dead_volume_holds_nothing_up_and_the_copy_names_what_it_lacks(
     assert words.startswith(f"cannot copy the output to {tmp_path}/volume: it takes less than the app prints")
     assert out.all() == lines + b"the end\n"
     copy = (tmp_path / "volume/app.log").read_bytes()
-    assert f"[firstlight: {recovered['missed']} bytes were not copied]\n".encode() in copy
+    marks = re.findall(rb"\n?\[firstlight: (\d+) bytes were not copied\]\n", copy)
+    missing = sum(map(int, marks))
+    assert missing >= recovered["missed"] > 0  # on a busy machine, the copier may be behind too
     assert copy.startswith(lines[:1_000_000])
     assert copy.endswith(b"the end\n")
+    kept = re.sub(rb"\[firstlight: \d+ bytes were not copied\]\n", b"", copy)
+    assert 0 <= len(kept) + missing - len(lines) - 8 <= len(marks)  # a mark begins on a line of its own
 
 
 def test_a_dead_volume_does_not_hold_the_end(pump: Callable[..., Pump], hanging: dict[str, str], tmp_path: Path) -> None:
@@ -358,10 +382,19 @@ def test_a_dead_volume_does_not_hold_the_end(pump: Callable[..., Pump], hanging:
     sign.touch()
     pumped = pump(directory=str(tmp_path / "volume"), environment=hanging)
     pumped.print(b"the last words\n")
+    copier = pumped.copier()
 
     assert pumped.finish() == b"the last words\n"
 
-    sign.unlink()
+    eventually(lambda: not running(copier))
+
+
+def running(pid: int) -> bool:
+    """Whether a process is there and has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 # Lives and patterns
@@ -372,8 +405,9 @@ PATTERNS = [{"id": "cuda", "regex": r"CUDA error: .*$"}, {"id": "ready", "regex"
 def test_the_first_match_of_each_pattern_in_each_life_is_told(pump: Callable[..., Pump]) -> None:
     pumped = pump(patterns=PATTERNS)
     pumped.begin_life(1)
-    pumped.print(b"no Uvicorn running on x\nUvicorn running on http://[::]:1 \xff\nUvicorn running on http://[::]:2\n")
+    pumped.print(b"no Uvicorn running on x\nUvicorn running on http://[::]:1 \xff\n")
     first = pumped.answer("matched")
+    pumped.print(b"Uvicorn running on http://[::]:2\n")
     pumped.begin_life(2)
     pumped.print(b"Uvicorn running on http://[::]:3\nRuntimeError: CUDA error: an ")
     second = pumped.answer("matched")
@@ -384,6 +418,7 @@ def test_the_first_match_of_each_pattern_in_each_life_is_told(pump: Callable[...
     assert first == {"step": "matched", "id": "ready", "stream": "stdout", "life": 1, "line": "Uvicorn running on http://[::]:1 \ufffd"}
     assert second == {"step": "matched", "id": "ready", "stream": "stdout", "life": 2, "line": "Uvicorn running on http://[::]:3"}
     assert third["line"] == "RuntimeError: CUDA error: an illegal memory access"
+    assert [words["step"] for words in pumped.answers] == []
     assert b"firstlight" not in out
     assert pumped.copy().count(b"[firstlight: life ") == 2
     assert b":2\n[firstlight: life 2 of the app begins]\nUvicorn running on http://[::]:3\n" in pumped.copy()
@@ -399,6 +434,20 @@ def test_an_unfinished_line_does_not_swallow_the_mark_of_a_new_life(pump: Callab
     assert pumped.answer("matched")["life"] == 0
     pumped.finish()
     assert pumped.copy() == b"CUDA error: unfinished\n[firstlight: life 2 of the app begins]\n"
+
+
+def test_a_new_life_begins_after_what_the_last_one_has_left_in_the_pipe(pump: Callable[..., Pump]) -> None:
+    pumped = pump()
+    os.set_blocking(pumped.source, False)
+    eventually(lambda: fill(pumped) and waiting(pumped.target) == waiting(pumped.read_end) == 1 << 20)
+    os.set_blocking(pumped.source, True)
+
+    pumped.begin_life(2)
+    pumped.read()
+    pumped.print(b"after\n")
+    pumped.finish()
+
+    assert (pumped.copy("app.log.1") + pumped.copy()).endswith(b"x\n[firstlight: life 2 of the app begins]\nafter\n")
 
 
 def test_a_pattern_that_never_ends_costs_matches_alone(pump: Callable[..., Pump]) -> None:

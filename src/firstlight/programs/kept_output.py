@@ -101,7 +101,8 @@ class Volume:
         self.queue: Deque[Tuple[str, bytes]] = collections.deque()
         self.waiting = 0  # bytes in the queue, and those that are being written
         self.missed: Dict[str, int] = {}  # bytes that found no room, by name
-        self.lost = 0  # all of them in this outage
+        self.torn: Dict[str, bool] = {}  # whether the last line in the queue is unfinished, by name
+        self.lost = 0  # bytes that found no room in this outage
         self.troubled = False
         self.closing = False
         self.changed = threading.Condition()
@@ -111,20 +112,25 @@ class Volume:
     def put(self, name: str, data: bytes) -> None:
         """Let `data` be written, if there is room for it."""
         with self.changed:
-            if self.waiting + len(data) > WAITING:
+            if self.waiting + len(data) > WAITING or (self.missed and self.waiting > WAITING // 2):  # few large holes are better than many
                 self.missed[name] = self.missed.get(name, 0) + len(data)
                 self.lost += len(data)
                 self.trouble("it takes less than the app prints, or nothing at all")
                 return
-            missed = self.missed.pop(name, 0)
-            if missed:
-                self.enqueue(name, marker(missed))
+            self.mark(name)
             self.enqueue(name, data)
             self.changed.notify()
+
+    def mark(self, name: str) -> None:
+        """Say in the copy how much is missing here, on a line of its own."""
+        missed = self.missed.pop(name, 0)
+        if missed:
+            self.enqueue(name, (b"\n" if self.torn.get(name) else b"") + marker(missed))
 
     def enqueue(self, name: str, data: bytes) -> None:
         self.queue.append((name, data))
         self.waiting += len(data)
+        self.torn[name] = not data.endswith(b"\n")
 
     def run(self) -> None:
         """Write until the end."""
@@ -172,9 +178,8 @@ class Volume:
 
     def recover(self) -> None:
         """All that waited is written: what found no room is named, and the outage is over."""
-        for name, missed in self.missed.items():
-            self.enqueue(name, marker(missed))
-        self.missed.clear()
+        for name in list(self.missed):
+            self.mark(name)
         if self.troubled and not self.queue:
             self.troubled = False
             words = "the output is copied to {} again".format(self.directory)

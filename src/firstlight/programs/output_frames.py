@@ -17,8 +17,8 @@ IDLE = 0.02  # … and the seconds after which fewer are
 LAST = 64 << 10  # bytes that are kept of what is not handed over: the last lines are those that matter
 
 # A flood shall not cost more than a copy is worth: bytes a second, and at once.
-RATE = 64 << 20
-BURST = 32 << 20
+RATE = 16 << 20
+BURST = 16 << 20
 RESUMED = 4 << 20  # what must be free again before a copy that was broken off goes on: few large holes are better than many
 
 PATIENCE = 0.1  # seconds for which the copier may hold a stream up at a stretch …

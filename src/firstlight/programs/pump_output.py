@@ -31,7 +31,7 @@ from . import copy_output
 from .kept_output import answer
 from .output_frames import IDLE, Outgoing, becomes_writable, widen
 
-PIECE = 256 << 10  # what is read at once
+PIECE = 512 << 10  # what is read at once
 WRITTEN = 64 << 10  # what is written at once …
 WRITTEN_LAST = 4 << 10  # … and in a drain, which sees between two writes whether a slow reader still reads
 PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the output goes to a file, and a later write may succeed
@@ -99,11 +99,12 @@ class Stream:
             ready = [descriptor for descriptor, _ in self.poll.poll(None if timeout is None else timeout * 1000)]
             if copier is not None:
                 self.poll.unregister(copier)
-            with self.lock:
-                if copier in ready:
-                    self.copy.push(patient=False)
-                elif not ready and not self.copy.rest:
-                    self.copy.hand_over()
+            if copier in ready or not ready:
+                with self.lock:
+                    if self.copy.rest:
+                        self.copy.push(patient=False)
+                    else:
+                        self.copy.hand_over()
             if until is not None and time.monotonic() >= until and self.taken >= self.owed:
                 return False
             if self.source in ready:
