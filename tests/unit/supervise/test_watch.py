@@ -70,7 +70,8 @@ def test_looks_follow_one_another(loop: Loop) -> None:
     made.end()
 
 
-def test_after_its_end_nothing_is_left(loop: Loop) -> None:
+def test_after_its_end_nothing_is_left_though_a_look_hangs(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(children, "watcher", lambda *_: hanging(loop))
     loop.wait_for(lambda: False, clock.now())  # the loop's own descriptors are there from its first turn on
     before = len(os.listdir("/proc/self/fd"))
     made, _ = watch(loop)
@@ -79,6 +80,15 @@ def test_after_its_end_nothing_is_left(loop: Loop) -> None:
     assert loop.wait_for(lambda: not loop.children.running, None)
     assert (loop.listeners, loop._timers.next) == ([], None)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_look_that_hangs_is_killed(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Any] = []
+    monkeypatch.setattr(children, "watcher", lambda *_: started.append(hanging(loop)) or started[-1])
+    made, _ = watch(loop, deadline=0.01)
+    assert loop.wait_for(lambda: len(started) > 1, None)
+    assert started[0].status == -9
+    made.end()
 
 
 def test_a_look_that_cannot_be_started_is_counted_and_finds_nothing(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +101,7 @@ def test_a_look_that_cannot_be_started_is_counted_and_finds_nothing(loop: Loop, 
 
 
 def test_a_look_that_not_even_a_kill_ends_is_the_only_one_and_counts_again(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
-    started = []
+    started: list[Any] = []
     monkeypatch.setattr(children, "watcher", lambda *_: started.append(hanging(loop)) or started[-1])
     monkeypatch.setattr(look.devices, "collect", lambda opened: healthy().devices)
     made, journal = watch(loop, deadline=0.01)
