@@ -121,7 +121,7 @@ def _live(course: Course, proven: Ready | None) -> restart.Restart | restart.End
         )
         if held is not None:
             held.watch(app.process)
-        course.crew.begin_life(course.lives, app.process.pid, parts.environment, course.facts)
+        course.crew.begin_life(course.lives, parts.environment, course.facts)
         app.watch(lambda requested: _ends_life(course, requested))
         good = course.crew.good
         cause, words = course.crew.end_life(app.exit_code if app.process.status is None else app.process.status)

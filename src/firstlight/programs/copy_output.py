@@ -11,21 +11,23 @@ import json
 import os
 import re
 import select
-from typing import Any, Dict, List, Optional, Set, Tuple
+import time
+from typing import Any, Dict, List, Optional, Tuple
 
 from .kept_output import Kept, Volume, answer, marker
 from .output_frames import DATA, LIFE, MISSED, NUMBER, Incoming
 
 LINE = 8 << 10  # of a longer line, that much is looked at
 QUOTED = 500  # characters of a line that matched
+TOLD_AGAIN = 10.0  # seconds after which a pattern that still matches is told again
 
 
 class Patterns:
-    """What is looked for. The first line in each life that matches a pattern is told."""
+    """What is looked for. The first line in each life that matches a pattern is told, and later ones now and then."""
 
     def __init__(self, patterns: List[Dict[str, str]]) -> None:
         self.patterns: Dict[str, Any] = {}
-        self.matched: Set[Tuple[int, str]] = set()
+        self.told: Dict[str, Tuple[int, float]] = {}  # by pattern: in which life, and when
         for pattern in patterns:
             try:
                 self.patterns[pattern["id"]] = re.compile(os.fsencode(pattern["regex"]), re.MULTILINE)
@@ -35,11 +37,12 @@ class Patterns:
     def search(self, block: bytes, stream: str, life: int) -> None:
         """Look at complete lines. Each pattern goes over all of them at once; only where it finds something are they taken apart."""
         for name, pattern in self.patterns.items():
-            if (life, name) in self.matched or not pattern.search(block):
+            last_life, last = self.told.get(name, (None, 0.0))
+            if (last_life == life and time.monotonic() - last < TOLD_AGAIN) or not pattern.search(block):
                 continue
             line = next((line for line in block.split(b"\n") if pattern.search(line)), None)
             if line is not None:
-                self.matched.add((life, name))
+                self.told[name] = (life, time.monotonic())
                 answer(step="matched", id=name, stream=stream, life=life, line=line.decode("utf-8", "replace")[:QUOTED])
 
 
@@ -144,6 +147,9 @@ class Stream:
             if self.lines is not None:
                 self.lines.end()
                 self.lines.life = order["life"]
+            if order.get("over"):
+                answer(step="over", life=order["life"])
+                return
             if self.copied.life != order["life"]:  # both streams tell
                 self.copied.life = order["life"]
                 self.copied.say(b"[firstlight: life %d of the app begins]\n" % order["life"])

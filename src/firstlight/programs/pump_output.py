@@ -6,11 +6,11 @@ Each stream has a thread that reads, writes, and then offers what it wrote to th
 is slow holds the app up as a bare pipe would, and nothing else can: no volume, no pattern, no other stream. The copier may hold a
 stream up for a twentieth of its time, and of a flood it is not given all: what is missing from a copy is named in it.
 
-Orders, one JSON object a line: `life` (a new life of the app begins), `drain` (pass on what is there, then end). The end of the
+Orders, one JSON object a line: `life` (a new life of the app begins; with `over`, that it has ended), `drain` (pass on what is there, then end). The end of the
 orders is an order to drain.
 
 Answers: life (what is printed from here on counts as the new life's), closed (nobody reads the stream any more), trouble and recovered
-(`words`), matched (a pattern), drained (bytes by stream).
+(`words`), matched (a pattern), over (for each stream of a life that is: no match of it will follow), drained (bytes by stream).
 """
 
 import array

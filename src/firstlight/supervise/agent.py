@@ -57,8 +57,9 @@ class Agent:
             "hosts": [host] if (host := _public_host(settings, environment)) else [],
         }
         self._configuration = line(configuration)
-        argv = module("firstlight.serve.agent")
-        self._resident = Resident(loop, "agent", argv, environment, greet=self._greet, answer=self._answer, ended=self._ended)
+        self._resident = Resident(
+            loop, "agent", lambda: module("firstlight.serve.agent"), environment, greet=self._greet, answer=self._answer, ended=self._ended
+        )
         self._pending: Timer | None = None
         journal.listeners.append(self._hear)
 

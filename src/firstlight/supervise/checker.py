@@ -51,7 +51,7 @@ class Checker:
         self._order: dict[str, Any] = {"order": "stop"}
         self._configuration = line({"checks": asked})
         self._resident = (
-            Resident(loop, "checker", program("check_app"), environment, greet=self._greet, answer=self._answer, ended=self._ended)
+            Resident(loop, "checker", lambda: program("check_app"), environment, greet=self._greet, answer=self._answer, ended=self._ended)
             if asked
             else None
         )

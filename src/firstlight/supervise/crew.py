@@ -130,11 +130,10 @@ class Crew:
             if self.output is not None:
                 self.output.start()
 
-    def begin_life(self, number: int, pid: int, environment: Mapping[str, str], facts: Facts | None) -> None:
+    def begin_life(self, number: int, environment: Mapping[str, str], facts: Facts | None) -> None:
         """The app was started, in this environment. `facts` are those of the proof; None where no GPU was asked for."""
         if self.output is not None:
             self.output.start()
-            self.output.begin_life(number, pid)
         self._checker.begin_life(number)
         if facts is not None and self._settings.watch:
             from firstlight.supervise import vigil, watch
@@ -158,6 +157,8 @@ class Crew:
     def end_life(self, status: int) -> tuple[restart.Cause, str]:
         """The app has ended. Why, and in words."""
         self._end_watch()
+        if self.output is not None:
+            self.output.end_life(wait=status != 0)
         return self._checker.end_life(status)
 
     def look(self) -> None:

@@ -26,6 +26,9 @@ _FIRST = 3
 # The copy in the instance directory, for the status page and `firstlight logs`, in bytes.
 _TAIL = 256 << 10
 
+# How long the end of a life waits until all that the app printed was looked at, in seconds.
+_OVER_PATIENCE = 0.5
+
 # How long the end waits for a reader of ours that is slow, in seconds, so that it gets all that the app printed.
 _DRAIN_PATIENCE = 8.0
 
@@ -79,7 +82,8 @@ class Output:
         self._settings = settings
         self._names = companions
         self._patterns = patterns
-        self._life: dict[str, Any] = {}
+        self._life = 1
+        self._over = 0  # how many of the app's streams have nothing more to tell of this life
         self._streams: list[Stream] = []
         self._app: tuple[int | None, int | None] = (None, None)
         self._pump: Resident | None = None
@@ -113,30 +117,44 @@ class Output:
             self._tell(f"cannot pass on what the app prints: {error.strerror}; it writes to our own output")
             while self._streams:
                 self._streams.pop().close()
-        inherit: dict[int, int] = {}
-        described = []
-        for stream in self._streams:
-            ends: list[int | None] = []
-            for end in (stream.reading, stream.to):
-                if end is None:
-                    ends.append(None)
-                    continue
-                ends.append(_FIRST + len(inherit))
-                inherit[_FIRST + len(inherit)] = end
-            described.append({"name": stream.name, "stream": stream.stream, "from": ends[0], "to": ends[1]})
+        self._pump = Resident(
+            self._loop,
+            "pump",
+            self._argv,
+            self._environment,
+            greet=bytes,
+            answer=self._answer,
+            ended=self._ended,
+            inherit=lambda: dict(enumerate(self._ends(), _FIRST)),
+        )
+
+    def _ends(self) -> list[int]:
+        """The descriptors that the pump is given, in their order."""
+        return [end for stream in self._open_streams for end in (stream.reading, stream.to) if end is not None]
+
+    @property
+    def _open_streams(self) -> list[Stream]:
+        """Those that somebody still reads."""
+        return [stream for stream in self._streams if stream.reading >= 0]
+
+    def _argv(self) -> list[str]:
+        """The pump's command line. A new pump goes on in the life that is under way."""
+        numbers = {end: number for number, end in enumerate(self._ends(), _FIRST)}
+        streams = [
+            {"name": stream.name, "stream": stream.stream, "from": numbers[stream.reading], "to": numbers.get(stream.to or -1)}
+            for stream in self._open_streams
+        ]
         configuration = {
-            "streams": described,
+            "streams": streams,
             "tail": self._instance or "",
             "tail_size": _TAIL,
             "directory": self._settings.log_dir,
             "size": self._settings.log_size,
             "files": self._settings.log_files,
             "patterns": list(self._patterns),
+            "life": self._life,
         }
-        argv = program("pump_output", line(configuration).decode().strip())
-        self._pump = Resident(
-            self._loop, "pump", argv, self._environment, greet=self._greet, answer=self._answer, ended=self._ended, inherit=inherit
-        )
+        return program("pump_output", line(configuration).decode().strip())
 
     def _add(self, name: str, stream: str, to: int | None) -> int:
         self._streams.append(Stream(name, stream, to))
@@ -147,11 +165,16 @@ class Output:
         if self._pump is not None and self._streams:
             self._pump.start()
 
-    def begin_life(self, number: int, pid: int) -> None:
-        """Tell the pump that the app was started."""
-        self._life = {"order": "life", "life": number, "pid": pid}
-        if self._pump is not None:
-            self._pump.order(**self._life)
+    def end_life(self, *, wait: bool) -> None:
+        """The app has ended. Where it matters, wait a moment until all that it printed was looked at: what comes later is the next life's."""
+        pump = self._pump
+        if pump is not None and pump.running:
+            self._over = sum(stream.name == "app" for stream in self._open_streams)
+            pump.order(order="life", life=self._life, over=True)
+            if wait:
+                self._loop.linger(lambda: self._over <= 0 or not pump.running, clock.now() + _OVER_PATIENCE)
+            pump.order(order="life", life=self._life + 1)
+        self._life += 1
 
     def drain(self) -> None:
         """At the very end: let all that was printed go out, as long as whoever reads it takes it."""
@@ -167,12 +190,11 @@ class Output:
         for stream in self._streams:
             stream.close()
 
-    def _greet(self) -> bytes:
-        return line(self._life) if self._life else b""
-
     def _answer(self, said: Mapping[str, Any]) -> None:
         step = said.get("step")
-        if step == "matched" and said.get("life") == self._life.get("life"):
+        if step == "over" and said.get("life") == self._life:
+            self._over -= 1
+        elif step == "matched" and said.get("life") == self._life:
             self._matched(str(said.get("id")), str(said.get("line", "")))
         elif step in ("trouble", "recovered"):
             self._journal.note("log", words=str(said.get("words")))

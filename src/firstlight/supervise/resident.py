@@ -34,15 +34,15 @@ class Resident:
         self,
         loop: Loop,
         name: str,
-        argv: Sequence[str],
+        argv: Callable[[], Sequence[str]],
         environment: Mapping[str, str],
         *,
         greet: Callable[[], bytes],
         answer: Callable[[Mapping[str, Any]], None],
         ended: Callable[[str], None],
-        inherit: Mapping[int, int] | None = None,
+        inherit: Callable[[], Mapping[int, int]] = dict,
     ) -> None:
-        """`greet` gives its first orders at each start; `answer` takes what it says; `ended` is told how it died."""
+        """`argv` gives its command line and `greet` its first orders, `inherit` its descriptors, at each start anew; `answer` takes what it says; `ended` is told how it died."""
         self.process: Process | None = None
         self._loop = loop
         self._name = name
@@ -95,7 +95,7 @@ class Resident:
         self._timer = None
         self._started = clock.now()
         try:
-            self.process = self._loop.start(self._argv, self._environment, name=self._name, keep_stdin=True, inherit=self._inherit)
+            self.process = self._loop.start(self._argv(), self._environment, name=self._name, keep_stdin=True, inherit=self._inherit())
         except OSError as error:
             self._died(f"cannot start {self._name}: {error.strerror}")
             return

@@ -170,13 +170,17 @@ class Loop:
         """
         if grace > 0 and not process.ended:
             self.children.send(process, signal.SIGTERM)
-            self._await_end(process, clock.now() + grace, until_stopped=True)
+            self.linger(lambda: process.ended, clock.now() + grace, until_stopped=True)
         self.children.send(process, signal.SIGKILL)
-        self._await_end(process, clock.now() + KILL_PATIENCE, until_stopped=False)
+        self.linger(lambda: process.ended, clock.now() + KILL_PATIENCE)
 
-    def _await_end(self, process: Process, until: float, *, until_stopped: bool) -> None:
+    def linger(self, condition: Callable[[], bool], until: float, *, until_stopped: bool = False) -> None:
+        """Take turns until `condition()` holds, or the monotonic time `until` has come, or we are asked to stop where that counts.
+
+        What happens meanwhile is handed out by the next turn.
+        """
         kept, self._postponed = self._postponed, []
-        while not process.ended and clock.now() < until:
+        while not condition() and clock.now() < until:
             happenings = self.turn(until)
             kept += happenings
             if until_stopped and any(map(_stop_signal, happenings)):
