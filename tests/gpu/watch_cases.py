@@ -66,7 +66,20 @@ class Running:
         self.words: list[str] = []
         join = ["sh", "-c", f'echo $$ > {shlex.quote(group + "/cgroup.procs")} && exec "$@"', "sh"] if group else []
         pids = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"] if own_pids else []
-        run = [*firstlight, "run", "--state-dir", str(self.state), "--watch", f"{PERIOD:g}s", "--holder", "5s", *options, "--"]
+        run = [
+            *firstlight,
+            "run",
+            "--state-dir",
+            str(self.state),
+            "--watch",
+            f"{PERIOD:g}s",
+            "--holder",
+            "5s",
+            "--run-dir",
+            str(out / "run"),
+            *options,
+            "--",
+        ]
         command = [*join, *pids, *run, sys.executable, str(HERE / "computing_app.py")]
         self.popen = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1

@@ -180,6 +180,8 @@ def test_a_machine_that_falls_sick_is_noticed(name: str, loop: Loop) -> None:
         watched.looks(2)
         pull(built, "sick")
         assert watched.condition() == CONDITIONS[name]
+        watched.looks(2)
+        assert not any("requested" in said for said in watched.heard)  # the policy is to note it
 
 
 def test_healthy_looks_say_nothing(loop: Loop) -> None:

@@ -42,7 +42,16 @@ class Rehearsal:
 
     def __init__(self, name: str, machine: Path, options: tuple[str, ...], app: tuple[str, ...]) -> None:
         self.machine = machine
-        given = (*scenario.load(name).expect.options, "--watch", "200ms", "--grace", "1s", *options)
+        given = (
+            *scenario.load(name).expect.options,
+            "--watch",
+            "200ms",
+            "--grace",
+            "1s",
+            "--run-dir",
+            str(machine.parent / "run"),
+            *options,
+        )
         command = [FIRSTLIGHT, "rehearse", name, "--keep", str(machine), *given, "--", *app]
         self.popen = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.line()
