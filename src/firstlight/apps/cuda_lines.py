@@ -55,4 +55,12 @@ PATTERNS = (
         _EXCEPTION + rb"(?:CUDA unknown error - |Unexpected error from cudaGetDeviceCount\(\)|CUDA driver initialization failed"
         rb"|No CUDA GPUs are available|Found no NVIDIA driver on your system)",
     ),
+    # The same as a warning, from torch.cuda.is_available(): the app goes on, and will never see a GPU though it was just proven.
+    Pattern(
+        "torch-cuda-too-early",
+        Meaning.POISONED,
+        (b"CUDA initialization",),
+        rb"^\S+:\d+: UserWarning: CUDA initialization: (?:CUDA unknown error - |Unexpected error from cudaGetDeviceCount\(\)"
+        rb"|CUDA driver initialization failed)",
+    ),
 )

@@ -1,10 +1,12 @@
 """The instance directory: where one running firstlight keeps its sockets and the app's latest output. Local, and gone with the container.
 
-It is `<run directory>/<boot>/`, of mode 0700. The volume is no place for it: sockets do not work there, and it can hang.
+It is `<run directory>/<boot>/`, of mode 0700. The volume is no place for it: sockets do not work there, and it can hang. As long as its
+firstlight runs, that holds a lock on it: so it can be told from those of the past, whatever has become of their pids.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 
@@ -31,7 +33,7 @@ def directories(variables: Mapping[str, str]) -> list[str]:
 
 
 def create(boot: str, run_dir: str, variables: Mapping[str, str]) -> str | None:
-    """Make this boot's directory; None where no place takes one, as on a machine whose every directory is read-only."""
+    """Make this boot's directory, and lock it until we end; None where no place takes one, as where every directory is read-only."""
     for place in [run_dir] if run_dir else directories(variables):
         try:
             os.makedirs(place, mode=0o700, exist_ok=True)
@@ -39,16 +41,17 @@ def create(boot: str, run_dir: str, variables: Mapping[str, str]) -> str | None:
                 continue
             directory = os.path.join(place, boot)
             os.mkdir(directory, 0o700)
+            _lock(directory)  # its descriptor is never closed: the lock goes with us
         except OSError:
             continue
-        for old in _instances(place)[:-_KEPT]:
+        for old in [old for old in _instances(place) if not _runs(old)][:-_KEPT]:
             _remove(old)
         return directory
     return None
 
 
 def latest(variables: Mapping[str, str], run_dir: str = "") -> str:
-    """The directory of the latest instance, running or ended.
+    """The directory of the latest instance that runs; of the last one that has ended, where none does.
 
     Raises:
         UsageError: there is none.
@@ -57,7 +60,7 @@ def latest(variables: Mapping[str, str], run_dir: str = "") -> str:
     for place in places:
         found = _instances(place)
         if found:
-            return found[-1]
+            return next((directory for directory in reversed(found) if _runs(directory)), found[-1])
     raise UsageError(f"cannot find a running firstlight: there is no instance under {', '.join(places)}")
 
 
@@ -69,6 +72,28 @@ def _instances(place: str) -> list[str]:
         return [path for name in sorted(os.listdir(place)) if _own(path := os.path.join(place, name))]
     except OSError:
         return []
+
+
+def _lock(directory: str) -> int:
+    """The descriptor that holds the lock. Raises OSError where another process has it."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _runs(directory: str) -> bool:
+    """Whether its firstlight still runs."""
+    try:
+        os.close(_lock(directory))
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _own(directory: str) -> bool:

@@ -116,6 +116,8 @@ POISONED = [
     "RuntimeError: CUDA error: misaligned address",
     "torch.AcceleratorError: CUDA error: uncorrectable ECC error encountered",
     "RuntimeError: CUDA error: the launch timed out and was terminated\r",
+    # CUDA was asked too early, and is not asked again
+    "site-packages/torch/cuda/__init__.py:174: UserWarning: CUDA initialization: CUDA unknown error - this may be due to an incorrectly",
     # in the logs of ComfyUI, vLLM and Ray
     "!!! Exception during processing !!! CUDA error: an illegal memory access was encountered",
     "(EngineCore_DP0 pid=211) ERROR 05-12 01:48:42 [core.py:72] RuntimeError: CUDA error: an illegal memory access was encountered",
@@ -160,7 +162,8 @@ HARMLESS = [
     "Search for `cudaErrorIllegalAddress' in the CUDA documentation for more information.",
     "AssertionError: Torch not compiled with CUDA enabled",
     "RuntimeError: Error(s) in loading state_dict for UNet",
-    "UserWarning: CUDA initialization: CUDA unknown error - this may be due to an incorrectly set up environment",
+    "site-packages/torch/cuda/__init__.py:174: UserWarning: CUDA initialization: The NVIDIA driver on your system is too old",
+    "why do I get UserWarning: CUDA initialization: CUDA unknown error - this may be due to an incorrectly set up environment",
     "INFO: prompt: 'why do I get RuntimeError: CUDA error: an illegal memory access was encountered in my code?'",
     "got prompt: explain CUDA error: device-side assert triggered, please",
     "why do I get RuntimeError: CUDA error: an illegal memory access was encountered",
