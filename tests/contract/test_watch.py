@@ -1,6 +1,6 @@
 """programs/watch_gpu.py against NVIDIA's own: its structures are those of nvml.h, its calls are in libnvidia-ml, and it hears that library's codes.
 
-Without a GPU the library gets no further than its start; the rest is for tests/gpu/watch_cases.py and a real one.
+Without a GPU the library gets no further than its start; the rest is for tests/gpu/life_cases.py and a real one.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The watch on a real GPU: an app computes under `firstlight run`, and then its machine falls sick.
+"""A supervised app on a real GPU: it computes under `firstlight run`, and then its machine falls sick, or it does itself.
 
-    python3 tests/gpu/watch_cases.py --firstlight "python3 -m firstlight" --out DIR     as root: every case, about two minutes
-    python3 tests/gpu/watch_cases.py --alone                                            one look after the other, by itself
+    python3 tests/gpu/life_cases.py --firstlight "python3 -m firstlight" --out DIR     as root: every case, about two minutes
+    python3 tests/gpu/life_cases.py --alone                                            one look after the other, by itself
 
-Needs the standard library; `--alone` also that the package firstlight can be imported. DIR gets watch-results.json and, by case, the
+Needs the standard library; `--alone` also that the package firstlight can be imported. DIR gets life-results.json and, by case, the
 journal and the app's lines. Each case is a process of its own, in a mount and PID namespace and a cgroup of its own where it needs one;
 nothing of the machine changes. Times are reported and never judged. Exit 0: every case that could be made passed; 1: one failed; 2: no
 GPU, or no root.
@@ -59,8 +59,17 @@ class Running:
     """`firstlight run` with an app that computes, what they print, and the journal."""
 
     def __init__(
-        self, firstlight: list[str], out: Path, *, group: str | None = None, own_pids: bool = False, options: tuple[str, ...] = ()
+        self,
+        firstlight: list[str],
+        out: Path,
+        *,
+        group: str | None = None,
+        own_pids: bool = False,
+        options: tuple[str, ...] = (),
+        app: tuple[str, ...] = ("computing_app.py",),
     ) -> None:
+        self.app = str(HERE / app[0])
+        self.run_dir = out / "run"
         self.state = out / "state"
         self.rounds = 0
         self.words: list[str] = []
@@ -76,11 +85,11 @@ class Running:
             "--holder",
             "5s",
             "--run-dir",
-            str(out / "run"),
+            str(self.run_dir),
             *options,
             "--",
         ]
-        command = [*join, *pids, *run, sys.executable, str(HERE / "computing_app.py")]
+        command = [*join, *pids, *run, sys.executable, self.app, *app[1:]]
         self.popen = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
         )
@@ -131,7 +140,7 @@ class Running:
             with contextlib.suppress(OSError):
                 words = Path(entry).read_bytes().split(b"\0")
                 pid = int(entry.split("/")[2])
-                if words[1:2] == [str(HERE / "computing_app.py").encode()] and self._below(pid):
+                if words[1:2] == [self.app.encode()] and self._below(pid):
                     return _parent(pid)
         raise RuntimeError("the app is not among our processes")
 
@@ -166,7 +175,8 @@ def running(result: Result, firstlight: list[str], out: Path, **options: Any) ->
     """An app that computes, under a firstlight that watches; both gone afterwards."""
     started = Running(firstlight, out, **options)
     try:
-        started.wait("the app's second round", lambda: started.rounds >= 2)
+        if "app" not in options:
+            started.wait("the app's second round", lambda: started.rounds >= 2)
         yield started
     finally:
         result.measured["rounds"] = started.rounds
@@ -270,7 +280,75 @@ def _inside(pid: int) -> Any:
     return next((step for step in steps if step["step"] == "gpu"), done.stderr or steps)
 
 
-CASES = {case.__name__.replace("_", "-"): case for case in (healthy, device_rules, node_removed, stranger, device_rules_and_leave)}
+def second_life(result: Result, firstlight: list[str], out: Path, how: str, cause: str) -> None:
+    """The first life goes wrong; the GPU is proven again, and the second one computes."""
+    app = ("sick_app.py", how)
+    with running(result, firstlight, out, app=app, options=("--restart", "on-failure")) as started:
+        started.wait("a round of the second life", lambda: started.rounds >= 2)
+        restarts = started.events("restart")
+        result.measured["restarts"] = [{key: event[key] for key in ("cause", "to", "reason", "s")} for event in restarts]
+        result.measured["proofs"] = len(started.events("proof"))
+        if [(event["cause"], event["to"]) for event in restarts] != [(cause, "gpu")]:
+            result.complain(f"the restarts are {restarts}")
+        if len(started.events("proof")) < 2:
+            result.complain("the GPU was not proven again")
+
+
+def cuda_death(result: Result, firstlight: list[str], out: Path) -> None:
+    """A kernel of the app fails for good, and the app dies of it."""
+    second_life(result, firstlight, out, "dies", "poisoned")
+
+
+def cuda_poisoned(result: Result, firstlight: list[str], out: Path) -> None:
+    """The same, and the app lives on with a broken context."""
+    second_life(result, firstlight, out, "stays", "poisoned")
+
+
+def torch_too_early(result: Result, firstlight: list[str], out: Path) -> None:
+    """PyTorch was asked while a node was away: it warns, lives on, and would never see the GPU again."""
+    second_life(result, firstlight, out, "too-early", "poisoned")
+
+
+def hold_and_retry(result: Result, firstlight: list[str], out: Path) -> None:
+    """The GPU's node is missing: given up and held, while a companion runs; then it is there, and somebody says retry."""
+    machine = machines.examine(str(out))
+    kernel.unshare(kernel.CLONE_NEWNS)
+    enter.keep_mounts_private()
+    enter.furnish(machine.box())
+    node = machine.node(machine.gpu_node)
+    os.unlink(f"/dev/{node.name}")
+    options = ("--on-failure", "hold", "--attempts", "2", "--delay", "0.5s", "--with", "sleep 1000")
+    # Without CAP_MKNOD: firstlight would else make the node by itself.
+    bare = ["setpriv", "--bounding-set", "-mknod", "--inh-caps", "-mknod", *firstlight]
+    with running(result, bare, out, app=("sick_app.py", "busy"), options=options) as started:
+        event = started.wait("the hold", lambda: started.events("hold"))[0]
+        result.measured["held because"] = event["reason"]
+        if not started.events("companion-started"):
+            result.complain("the companion does not run")
+        control = [*firstlight, "ctl", "--run-dir", str(started.run_dir)]
+        result.measured["status while held"] = subprocess.run([*control, "status"], capture_output=True, text=True, check=False).stdout
+        os.umask(0)
+        enter.make_node("/dev", node)
+        done = subprocess.run([*control, "retry"], capture_output=True, text=True, check=False)
+        if done.returncode:
+            result.complain(f"retry ended with {done.returncode}: {done.stderr}")
+        started.wait("a round of the app", lambda: started.rounds >= 2)
+
+
+CASES = {
+    case.__name__.replace("_", "-"): case
+    for case in (
+        healthy,
+        device_rules,
+        node_removed,
+        stranger,
+        device_rules_and_leave,
+        cuda_death,
+        cuda_poisoned,
+        torch_too_early,
+        hold_and_retry,
+    )
+}
 
 
 # --- running them -----------------------------------------------------------------------------------------------------
@@ -291,7 +369,7 @@ def run_case(name: str, firstlight: list[str], out: Path) -> Result:
 def in_a_process_of_its_own(name: str, firstlight: list[str], out: Path) -> Result:
     """Run this program again for one case: it may leave namespaces for good."""
     out.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, str(HERE / "watch_cases.py"), "--case", name, "--firstlight", shlex.join(firstlight), "--out", str(out)]
+    command = [sys.executable, str(HERE / "life_cases.py"), "--case", name, "--firstlight", shlex.join(firstlight), "--out", str(out)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=4 * PATIENCE)
         return Result(**json.loads(done.stdout.splitlines()[-1]))
@@ -344,7 +422,7 @@ def main() -> int:
         shown = {key: value for key, value in results[-1].measured.items() if key not in ("said", "conditions")}
         print(f"{results[-1].verdict:8} {name}: {'; '.join(results[-1].complaints) or shown}", flush=True)
         data = [dataclasses.asdict(result) for result in results]
-        (arguments.out / "watch-results.json").write_text(json.dumps(data, indent=1) + "\n")
+        (arguments.out / "life-results.json").write_text(json.dumps(data, indent=1) + "\n")
     return 1 if any(result.verdict == "fail" for result in results) else 0
 
 
