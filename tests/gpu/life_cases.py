@@ -372,8 +372,10 @@ def in_a_process_of_its_own(name: str, firstlight: list[str], out: Path) -> Resu
     command = [sys.executable, str(HERE / "life_cases.py"), "--case", name, "--firstlight", shlex.join(firstlight), "--out", str(out)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=4 * PATIENCE)
+        if done.returncode:
+            return Result(name, "fail", [f"the case itself: {done.stderr[-500:]}"])
         return Result(**json.loads(done.stdout.splitlines()[-1]))
-    except (subprocess.TimeoutExpired, ValueError, IndexError) as error:
+    except subprocess.TimeoutExpired as error:
         return Result(name, "fail", [f"the case itself: {error}"])
 
 
