@@ -96,14 +96,19 @@ class Copied:
         self.ring = ring
         self.volume = volume
         self.life = life
+        self.lives: Dict[str, int] = {}  # which life each stream of the app has come to
         self.torn = False  # the last line is not finished: a line of ours begins on one of its own
         self.ring_troubled = False
 
     def write(self, data: bytes) -> None:
         """Into the ring, and on its way to the volume."""
-        self.torn = not data.endswith(b"\n")
         if self.volume is not None:
             self.volume.put(self.name, data)
+        self.keep(data)
+
+    def keep(self, data: bytes) -> None:
+        """Into the ring."""
+        self.torn = not data.endswith(b"\n")
         try:
             while data:
                 data = data[self.ring.append(data) :]
@@ -113,9 +118,22 @@ class Copied:
                 self.ring_troubled = True
                 answer(step="trouble", words="cannot keep the last lines in {}: {}".format(self.ring.directory, error.strerror or error))
 
-    def say(self, line: bytes) -> None:
-        """A line of our own."""
-        self.write(b"\n" + line if self.torn else line)
+    def miss(self, size: int) -> None:
+        """So many bytes were left out here."""
+        if self.volume is not None:
+            self.volume.miss(self.name, size)
+        self.keep((b"\n" if self.torn else b"") + marker(size))
+
+    def come_to(self, stream: str, life: Optional[int]) -> None:
+        """A stream begins another life, or has ended. Where all of them have begun it, a line says so."""
+        if life is None:
+            self.lives.pop(stream, None)
+        else:
+            self.lives[stream] = life
+        begun = min(self.lives.values(), default=0)
+        if begun > self.life:
+            self.life = begun
+            self.write((b"\n" if self.torn else b"") + b"[firstlight: life %d of the app begins]\n" % begun)
 
 
 class Stream:
@@ -132,6 +150,7 @@ class Stream:
             self.take(kind, data)
         if self.incoming.ended and self.lines is not None:
             self.lines.end()
+            self.copied.come_to(self.lines.stream, None)
         return not self.incoming.ended
 
     def take(self, kind: int, data: bytes) -> None:
@@ -141,18 +160,15 @@ class Stream:
             if self.lines is not None:
                 self.lines.feed(data)
         elif kind == MISSED:
-            self.copied.say(marker(NUMBER.unpack(data)[0]))
-        elif kind == LIFE:
+            self.copied.miss(NUMBER.unpack(data)[0])
+        elif kind == LIFE and self.lines is not None:
             order = json.loads(data)
-            if self.lines is not None:
-                self.lines.end()
-                self.lines.life = order["life"]
+            self.lines.end()
+            self.lines.life = order["life"]
             if order.get("over"):
                 answer(step="over", life=order["life"])
-                return
-            if self.copied.life != order["life"]:  # both streams tell
-                self.copied.life = order["life"]
-                self.copied.say(b"[firstlight: life %d of the app begins]\n" % order["life"])
+            else:
+                self.copied.come_to(self.lines.stream, order["life"])
 
 
 def main(configuration: Dict[str, Any], pipes: List[int]) -> None:
@@ -169,7 +185,10 @@ def main(configuration: Dict[str, Any], pipes: List[int]) -> None:
     streams: Dict[int, Stream] = {}
     poll = select.poll()
     for number, stream in enumerate(configuration["streams"]):
-        lines = None if stream["to"] is None else Lines(stream["stream"], patterns, life)
+        lines = None
+        if stream["to"] is not None:
+            lines = Lines(stream["stream"], patterns, life)
+            copied[stream["name"]].lives[stream["stream"]] = life
         streams[pipes[number]] = Stream(Incoming(pipes[number]), copied[stream["name"]], lines)
         poll.register(pipes[number], select.POLLIN)
     while streams:

@@ -103,6 +103,7 @@ class Volume:
         self.missed: Dict[str, int] = {}  # bytes that found no room, by name
         self.torn: Dict[str, bool] = {}  # whether the last line in the queue is unfinished, by name
         self.lost = 0  # bytes that found no room in this outage
+        self.full = False  # the last that came found no room
         self.troubled = False
         self.closing = False
         self.changed = threading.Condition()
@@ -112,7 +113,9 @@ class Volume:
     def put(self, name: str, data: bytes) -> None:
         """Let `data` be written, if there is room for it."""
         with self.changed:
-            if self.waiting + len(data) > WAITING or (self.missed and self.waiting > WAITING // 2):  # few large holes are better than many
+            room = WAITING // 2 if self.full else WAITING  # few large holes are better than many
+            self.full = self.waiting + len(data) > room
+            if self.full:
                 self.missed[name] = self.missed.get(name, 0) + len(data)
                 self.lost += len(data)
                 self.trouble("it takes less than the app prints, or nothing at all")
@@ -120,6 +123,11 @@ class Volume:
             self.mark(name)
             self.enqueue(name, data)
             self.changed.notify()
+
+    def miss(self, name: str, size: int) -> None:
+        """Somebody before us has left out so many bytes here."""
+        with self.changed:
+            self.missed[name] = self.missed.get(name, 0) + size
 
     def mark(self, name: str) -> None:
         """Say in the copy how much is missing here, on a line of its own."""
