@@ -29,6 +29,9 @@ _TAIL = 256 << 10
 # How long the end of a life waits until all that the app printed was looked at, in seconds.
 _OVER_PATIENCE = 0.5
 
+# How long the next life waits until the pump knows of it, in seconds: what an app prints before that counts as the last life's.
+_BEGIN_PATIENCE = 0.1
+
 # How long the end waits for a reader of ours that is slow, in seconds, so that it gets all that the app printed.
 _DRAIN_PATIENCE = 8.0
 
@@ -83,6 +86,7 @@ class Output:
         self._names = companions
         self._patterns = patterns
         self._life = 1
+        self._begun: object = None  # the life that the pump has last been told of, as it says
         self._over = 0  # how many of the app's streams have nothing more to tell of this life
         self._streams: list[Stream] = []
         self._app: tuple[int | None, int | None] = (None, None)
@@ -173,8 +177,9 @@ class Output:
             pump.order(order="life", life=self._life, over=True)
             if wait:
                 self._loop.linger(lambda: self._over <= 0 or not pump.running, clock.now() + _OVER_PATIENCE)
-            pump.order(order="life", life=self._life + 1)
         self._life += 1
+        if pump is not None and pump.order(order="life", life=self._life):
+            self._loop.linger(lambda: self._begun == self._life or not pump.running, clock.now() + _BEGIN_PATIENCE)
 
     def drain(self) -> None:
         """At the very end: let all that was printed go out, as long as whoever reads it takes it."""
@@ -192,7 +197,9 @@ class Output:
 
     def _answer(self, said: Mapping[str, Any]) -> None:
         step = said.get("step")
-        if step == "over" and said.get("life") == self._life:
+        if step == "life":
+            self._begun = said.get("life")
+        elif step == "over" and said.get("life") == self._life:
             self._over -= 1
         elif step == "matched" and said.get("life") == self._life:
             self._matched(str(said.get("id")), str(said.get("line", "")))
