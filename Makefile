@@ -66,7 +66,7 @@ lock: .tools/uv/ready ## resolve the requirements anew (UPGRADE=1 takes the newe
 	@for name in uv runtime dev; do \
 	    printf 'firstlight: locking requirements/%s.txt\n' "$$name" >&2; \
 	    (cd requirements && UV_CACHE_DIR=../.tools/cache ../.tools/uv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.10 \
-	        --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) "$$name.in" --output-file "$$name.txt") || exit 1; \
+	        --fork-strategy fewest --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) "$$name.in" --output-file "$$name.txt") || exit 1; \
 	done
 
 .PHONY: clean

@@ -1,0 +1,62 @@
+"""What the core tells the agent in its first line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """The agent's orders for its whole life.
+
+    Attributes:
+        serve: the address to listen on, "host:port" or "[host]:port"; "off" for the control socket alone.
+        control: the path of the control socket. The folder that it lies in is ours alone.
+        token_file: a file with the token that opens everything; None to make one beside the control socket.
+        metrics_token_file: a file with a token that opens the metrics alone.
+        hosts: names by which others may ask for us; "*.example.org" stands for every name under that.
+    """
+
+    boot: str
+    version: str
+    serve: str
+    control: str
+    token_file: str | None = None
+    metrics_token_file: str | None = None
+    hosts: tuple[str, ...] = ()
+    logs: str | None = None
+    state_dir: str | None = None
+    app: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def parse(line: bytes) -> Configuration:
+    """The configuration out of the first line.
+
+    Raises:
+        ValueError: it is none.
+    """
+    data = json.loads(line)
+    if not isinstance(data, dict) or data.pop("step", None) != "configure":
+        raise ValueError("cannot take the first line for a configuration")
+    known = {name: data[name] for name in Configuration.__dataclass_fields__ if data.get(name) is not None}
+    known["hosts"] = tuple(known.get("hosts", ()))
+    try:
+        return Configuration(**known)
+    except TypeError as error:
+        raise ValueError(f"cannot take the first line for a configuration: {error}") from None
+
+
+def address(text: str) -> tuple[str, int]:
+    """Host and port of "127.0.0.1:8421" or "[::1]:8421"; ":8421" means every IPv4 address.
+
+    Raises:
+        ValueError: it is no address.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535 or (":" in host and not host.startswith("[")):
+        raise ValueError(f"cannot take {text!r} for an address: it is HOST:PORT")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - somebody has asked for it

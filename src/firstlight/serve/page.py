@@ -1,0 +1,172 @@
+"""The status page: one answer, nothing fetched from elsewhere, of use without its script too."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import pkgutil
+from collections.abc import Sequence
+from typing import Any
+
+from firstlight.serve import sections
+from firstlight.serve.background import PastBoot
+from firstlight.serve.markup import Child, Html, tag
+from firstlight.serve.view import View
+
+
+def _asset(name: str) -> str:
+    data = pkgutil.get_data(__package__ or "", name)
+    assert data is not None
+    return data.decode("utf-8")
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
+
+
+_STYLE = _asset("page.css")
+_SCRIPT = _asset("page.js")
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        f"style-src {_hash(_STYLE)}",
+        f"script-src {_hash(_SCRIPT)}",
+        "connect-src 'self'",
+        "img-src data:",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+
+_COLOURS = {"well": "1f8a53", "ill": "c77700", "bad": "c8372d", "busy": "3d74c6", "over": "77736b"}
+
+
+def little(view: View | None) -> dict[str, Any]:
+    """What everybody may know."""
+    if view is None:
+        return {"ready": False, "stage": "start", "since": None}
+    return {"ready": view.ready, "stage": view.stage.value, "since": view.since}
+
+
+def render(
+    view: View | None,
+    *,
+    version: str,
+    app: str,
+    now: float,
+    log: Sequence[str] | None,
+    past: Sequence[PastBoot] | None,
+    past_late: bool = False,
+) -> str:
+    """The whole page, for somebody who may see it. `now` is the wall clock, in seconds."""
+    parts: list[Child] = []
+    if view is None:
+        parts.append(
+            tag(
+                "header",
+                tag("p", "Starting", id="headline", role="status", aria_live="polite", class_="headline"),
+                id="now",
+                class_="now busy",
+            )
+        )
+    else:
+        parts += [
+            sections.headline(view, now),
+            sections.hold(view),
+            sections.faults(view),
+            sections.waterfall(view, now),
+            sections.gpus(view),
+            sections.checks(view),
+            sections.output(log),
+            sections.past(past, late=past_late),
+        ]
+    footer = tag(
+        "footer",
+        tag("p", f"firstlight {version}", tag("span", view.boot, class_="boot") if view else None),
+        tag(
+            "p",
+            "Orders are given from inside: ",
+            tag("code", "firstlight ctl restart"),
+            ", ",
+            tag("code", "stop"),
+            ", ",
+            tag("code", "rediagnose"),
+            ".",
+        ),
+    )
+    top = tag("div", tag("span", "firstlight", class_="mark"), tag("span", app, class_="app") if app else None, class_="top")
+    lost = tag("p", "The connection is lost. What you see is old.", id="lost", hidden=True)
+    kind = sections.tone(view)
+    title = f"{view.headline if view else 'Starting'} · {app or 'firstlight'}"
+    return _document(
+        title, kind, tag("body", top, lost, tag("main", *parts), footer, data_busy="yes" if kind == "busy" else None), live=True
+    )
+
+
+def stranger(view: View | None, *, wrong: bool = False) -> str:
+    """What somebody without the token sees."""
+    known = little(view)
+    words = "Ready" if known["ready"] else "Not ready"
+    form = tag(
+        "form",
+        tag("label", "Token", for_="token"),
+        tag(
+            "input",
+            type="password",
+            id="token",
+            name="token",
+            autocomplete="current-password",
+            required=True,
+            aria_describedby="wrong" if wrong else None,
+        ),
+        tag("button", "Show the status", type="submit"),
+        tag("p", "That is not the token.", id="wrong", role="alert", class_="wrong") if wrong else None,
+        method="post",
+        action="/login",
+    )
+    main = tag(
+        "main",
+        tag(
+            "header",
+            tag("p", tag("span", class_="dot", aria_hidden="true"), tag("span", words, id="headline"), class_="headline"),
+            tag(
+                "p",
+                f"Stage {known['stage']}",
+                (", since ", sections.moment(known["since"])) if known["since"] else None,
+                ".",
+                class_="since",
+            ),
+            class_=f"now {'well' if known['ready'] else 'busy'}",
+        ),
+        tag(
+            "section",
+            tag("h2", "More for those who have the token"),
+            form,
+            tag("p", "It lies in the instance's folder; the container's log says where.", class_="small"),
+        ),
+        class_="narrow",
+    )
+    return _document(
+        words,
+        "well" if known["ready"] else "busy",
+        tag("body", tag("div", tag("span", "firstlight", class_="mark"), class_="top"), main),
+        live=False,
+    )
+
+
+def _document(title: str, kind: str, body: Html, *, live: bool) -> str:
+    icon = f"data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'><circle cx='8' cy='8' r='7' fill='%23{_COLOURS[kind]}'/></svg>"
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("title", title),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("link", rel="icon", href=icon, id="icon"),
+        tag("noscript", tag("meta", http_equiv="refresh", content="5")) if live else None,
+        tag("style", Html(_STYLE)),
+        tag("script", Html(_SCRIPT), type="module") if live else None,
+    )
+    return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
