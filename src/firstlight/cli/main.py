@@ -40,6 +40,7 @@ VERBS = (
     ("env", "print the environment that makes CUDA work, for eval"),
     ("status", "say how the last boot stands"),
     ("logs", "print what the app has printed, and follow it"),
+    ("ctl", "give a running firstlight an order: restart, stop, retry, rediagnose"),
     ("timeline", "show where the time of the last boot went"),
     ("rehearse", "run a whole cold start on a simulated machine, without a GPU"),
     ("config", "show every setting and where it came from, or check a file of settings"),

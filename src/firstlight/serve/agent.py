@@ -24,7 +24,7 @@ def main() -> int:
         signal.signal(number, signal.SIG_IGN)  # sent to all by whoever stops the container; a stop is worth watching
     try:
         from firstlight.serve import running
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         answer(step="trouble", words=f"cannot serve the status page: {error}; `pip install firstlight` brings what it needs")
         return CANNOT_SERVE
     return running.run()

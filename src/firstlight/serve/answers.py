@@ -231,10 +231,8 @@ def _plain_data(view: View | None) -> dict[str, Any]:
     if view is None:
         return page.little(None)
     data = asdict(view)
+    data = {**data.pop("status"), **data}
     data["spans"] = [{**asdict(span), "stage": span.stage.value} for span in view.spans]
-    data["remedies"] = [{"remedy": name, "outcome": outcome, "words": words} for name, outcome, words in view.remedies]
-    for finding in data["findings"]:
-        finding["quotes"] = dict(finding["quotes"])
     return {name: value.value if isinstance(value, Enum) else value for name, value in data.items()}
 
 

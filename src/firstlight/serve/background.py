@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 from firstlight import errors
 from firstlight.journal import read
+from firstlight.journal.status import status
 from firstlight.serve.redact import Redactor
 
 Found = TypeVar("Found")
@@ -130,7 +131,7 @@ def past_boots(state_dir: str, boot: str, redactor: Redactor) -> Sequence[PastBo
             events = read.read(state_dir, name).events
         except errors.UsageError:
             continue
-        stands = read.status(events)
+        stands = status(events)
         ready = next((event for event in events if event.kind == "ready"), None) or next(
             (event for event in events if event.kind == "app-started"), None
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from firstlight.journal.event import Condition, Stage
+from firstlight.journal.event import Condition
 from firstlight.serve.view import View
 
 
@@ -20,8 +20,12 @@ class Line:
 def alive(view: View | None) -> list[Line]:
     """The core itself: it ends this process when it ends. And the app, where it has a check for being alive."""
     lines = [Line("core")]
-    if view is not None and view.app_running:
-        lines += [Line(check.name, "" if check.ok else check.words or "failed") for check in view.checks if check.level == "alive"]
+    if view is not None and view.status.app_pid is not None:
+        lines += [
+            Line(check.check, (check.words or "failed") if check.ok is False else "")
+            for check in view.status.checks
+            if check.level == "alive"
+        ]
     return lines
 
 
@@ -30,9 +34,11 @@ def ready(view: View | None) -> list[Line]:
     if view is None:
         return [Line("core"), Line("app", "the boot has just begun")]
     lines = alive(view)
-    lines.append(Line("gpu", view.detail or "no GPU is usable" if view.condition is Condition.FAILED else ""))
-    lines += [Line(check.name, "" if check.ok else check.words or "failed") for check in view.checks if check.level == "ready"]
-    lines.append(Line("app", "" if view.ready else _not_ready(view)))
+    lines.append(Line("gpu", view.detail or "no GPU is usable" if view.status.condition is Condition.FAILED else ""))
+    lines += [
+        Line(check.check, "" if check.ok else check.words or "has not passed yet") for check in view.status.checks if check.level == "ready"
+    ]
+    lines.append(Line("app", "" if view.status.ready else _not_ready(view)))
     return lines
 
 
@@ -44,8 +50,6 @@ def started(view: View | None) -> list[Line]:
 
 
 def _not_ready(view: View) -> str:
-    if view.stage in (Stage.STOP, Stage.END):
-        return view.headline
     return f"{view.headline}: {view.detail}" if view.detail else view.headline
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 # Characters that show nothing and change how others are read.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
-_VOID = frozenset(("circle", "input", "link", "meta", "rect"))
+_VOID = frozenset(("input", "link", "meta"))
 
 
 class Html(str):
@@ -36,6 +36,12 @@ def join(children: Iterable[Child]) -> Html:
         elif child is not None:
             pieces.append(join(child))
     return Html("".join(pieces))
+
+
+def prose(text: str) -> Html:
+    """Text in which what stands between backticks is code."""
+    pieces = text.split("`")
+    return join(tag("code", piece) if place % 2 and place < len(pieces) - 1 else piece for place, piece in enumerate(pieces))
 
 
 def tag(name: str, /, *children: Child, **attributes: str | bool | None) -> Html:

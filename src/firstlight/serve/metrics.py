@@ -31,7 +31,7 @@ class Boot:
         """Every metric."""
         yield _gauge("build_info", "Which firstlight this is.", ("version", "python"), {(self._version, platform.python_version()): 1})
         view = self._view
-        yield _gauge("ready", "Whether the app is ready.", (), {(): float(view is not None and view.ready)})
+        yield _gauge("ready", "Whether the app is ready.", (), {(): float(view is not None and view.status.ready)})
         if view is None:
             return
         yield from _boot(view)
@@ -47,20 +47,20 @@ def render(view: View | None, version: str) -> bytes:
 
 
 def _boot(view: View) -> Iterator[Metric]:
-    yield _gauge("stage_info", "Where the boot is.", ("stage",), {(view.stage.value,): 1})
+    yield _gauge("stage_info", "Where the boot is.", ("stage",), {(view.status.stage.value,): 1})
     durations: dict[tuple[str, ...], float] = {}
     for span in view.spans:
         durations[span.stage.value,] = durations.get((span.stage.value,), 0.0) + span.seconds
     yield _gauge("stage_duration_seconds", "How long the boot was in each stage, up to the last event.", ("stage",), durations)
     if view.ready_after is not None:
         yield _gauge("boot_duration_seconds", "How long it took from the start until the app was ready.", (), {(): view.ready_after})
-    yield _gauge("boot_start_timestamp_seconds", "When the boot began.", (), {(): _seconds(view.started_at)})
-    condition = {(one.value,): float(view.condition is one) for one in Condition}
+    yield _gauge("boot_start_timestamp_seconds", "When the boot began.", (), {(): _seconds(view.status.started_at)})
+    condition = {(one.value,): float(view.status.condition is one) for one in Condition}
     yield _gauge("condition", "How well the GPUs are: 1 for the one that holds.", ("condition",), condition)
     found = {finding.fault for finding in view.findings}
     known = {(fault.id,): float(fault.id in found) for fault in catalogue.CATALOGUE}
     yield _gauge("fault_active", "Which faults stand now.", ("fault",), known)
-    yield _gauge("held", "Whether the boot holds for somebody to look.", (), {(): float(view.stage is Stage.HOLD)})
+    yield _gauge("held", "Whether the boot holds for somebody to look.", (), {(): float(view.status.stage is Stage.HOLD)})
 
 
 def _app(view: View) -> Iterator[Metric]:
@@ -70,18 +70,18 @@ def _app(view: View) -> Iterator[Metric]:
     yield _counter("app_restarts", "How often the app was started again, by cause.", ("cause",), restarts)
     if view.app_started is not None:
         yield _gauge("app_start_timestamp_seconds", "When the app was started last.", (), {(): _seconds(view.app_started)})
-    checks = {(check.name, check.level): float(check.ok) for check in view.checks}
+    checks = {(check.check, check.level): float(check.ok is True) for check in view.status.checks}
     yield _gauge("check_ok", "Whether a check of the app passes.", ("check", "level"), checks)
-    running = {(companion.name,): float(companion.running) for companion in view.companions}
+    running = {(companion.name,): float(companion.pid is not None) for companion in view.status.companions}
     yield _gauge("companion_running", "Whether a companion of the app runs.", ("name",), running)
     yield _counter("zombies_reaped", "Dead processes of others that were reaped.", (), {(): float(view.orphans_reaped)})
 
 
 def _gpus(view: View) -> Iterator[Metric]:
-    if view.expected is not None:
-        yield _gauge("gpus_expected", "How many GPUs were granted.", (), {(): float(view.expected)})
-    if view.usable is not None:
-        yield _gauge("gpus_usable", "On how many GPUs a kernel was proven.", (), {(): float(view.usable)})
+    if view.status.expected is not None:
+        yield _gauge("gpus_expected", "How many GPUs were granted.", (), {(): float(view.status.expected)})
+    if view.status.usable is not None:
+        yield _gauge("gpus_usable", "On how many GPUs a kernel was proven.", (), {(): float(view.status.usable)})
     named = [(str(place), gpu) for place, gpu in enumerate(view.gpus)]
     yield _gauge("gpu_info", "What a GPU is.", ("gpu", "uuid", "model"), {(place, gpu.uuid, gpu.name): 1 for place, gpu in named})
     proven = {(place, gpu.uuid): float(gpu.proven) for place, gpu in named if gpu.proven is not None}

@@ -47,7 +47,7 @@ def little(view: View | None) -> dict[str, Any]:
     """What everybody may know."""
     if view is None:
         return {"ready": False, "stage": "start", "since": None}
-    return {"ready": view.ready, "stage": view.stage.value, "since": view.since}
+    return {"ready": view.status.ready, "stage": view.status.stage.value, "since": view.status.since}
 
 
 def render(
@@ -78,13 +78,13 @@ def render(
             sections.faults(view),
             sections.waterfall(view, now),
             sections.gpus(view),
-            sections.checks(view),
+            sections.app(view),
             sections.output(log),
             sections.past(past, late=past_late),
         ]
     footer = tag(
         "footer",
-        tag("p", f"firstlight {version}", tag("span", view.boot, class_="boot") if view else None),
+        tag("p", f"firstlight {version}", tag("span", view.status.boot, class_="boot") if view else None),
         tag(
             "p",
             "Orders are given from inside: ",

@@ -13,11 +13,6 @@ def last(events: Sequence[Event], kind: str) -> Event | None:
     return next((event for event in reversed(events) if event.kind == kind), None)
 
 
-def after(events: Sequence[Event], event: Event, *kinds: str) -> bool:
-    """Whether an event of these kinds came later."""
-    return any(later.kind in kinds for later in reversed(events) if later.number > event.number)
-
-
 def field(events: Sequence[Event], kind: str, name: str) -> Any:
     """A field of the last event of a kind; None when there is none."""
     event = last(events, kind)

@@ -6,12 +6,19 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 
 from firstlight.journal.event import Condition, Stage
+from firstlight.journal.status import CheckState, Companion
 from firstlight.serve.background import PastBoot
-from firstlight.serve.markup import Child, Html, tag
+from firstlight.serve.markup import Child, Html, prose, tag
 from firstlight.serve.proofs import Gpu
 from firstlight.serve.sentence import seconds_in_words
-from firstlight.serve.view import Companion, Found, View
+from firstlight.serve.view import Done, Found, View
 from firstlight.serve.waterfall import Bar, lay_out
+
+# What was done over and over in a long life would fill the page.
+_REMEDIES = 6
+
+# As many GPUs fill a row of the page.
+_NARROW = 3
 
 _STAGES = {
     Stage.START: "start",
@@ -33,12 +40,12 @@ def tone(view: View | None) -> str:
     """How it looks at a glance: well, ill, bad, busy, over."""
     if view is None:
         return "busy"
-    if view.stage is Stage.HOLD or (view.condition is Condition.FAILED and view.ready):
+    if view.status.stage is Stage.HOLD or (view.status.condition is Condition.FAILED and view.status.ready):
         return "bad"
-    if view.stage in (Stage.END, Stage.STOP):
-        return "over" if not view.code else "bad"
-    if view.ready:
-        return "ill" if view.condition is Condition.DEGRADED else "well"
+    if view.status.stage in (Stage.END, Stage.STOP):
+        return "over" if not view.status.code else "bad"
+    if view.status.ready:
+        return "ill" if view.status.condition is Condition.DEGRADED else "well"
     return "busy"
 
 
@@ -56,9 +63,9 @@ def headline(view: View, now: float) -> Html:
         tag(
             "p",
             "Since ",
-            moment(view.since),
+            moment(view.status.since),
             ", for ",
-            seconds_in_words(max(0.0, since_start(view, now) - view.since_start)),
+            seconds_in_words(max(0.0, since_start(view, now) - view.stage_at)),
             f". Ready {seconds_in_words(view.ready_after)} after the start." if view.ready_after is not None else ".",
             class_="since",
         ),
@@ -69,13 +76,13 @@ def headline(view: View, now: float) -> Html:
 
 def hold(view: View) -> Html | None:
     """What a boot that holds asks of a person."""
-    if view.hold is None:
+    if view.status.stage is not Stage.HOLD:
         return None
     return _section(
         "hold",
         "What to do",
         tag("p", "The container stays up so that somebody can look. The app was not started."),
-        tag("p", f"It asks for: {view.hold.asks}.") if view.hold.asks else None,
+        tag("p", f"It asks for: {view.status.asks}.") if view.status.asks else None,
         tag("p", "Once the cause is gone, try again from inside the container:"),
         tag("pre", tag("code", "firstlight ctl retry"), class_="command"),
         tag(
@@ -92,7 +99,8 @@ def hold(view: View) -> Html | None:
 def waterfall(view: View, now: float) -> Html:
     """Where the time went, a bar for each stretch."""
     rows = [_row(bar) for bar in lay_out(view.spans, since_start(view, now))]
-    return _section("boot", "Boot", tag("ol", *rows, class_="waterfall"), note=f"started {clock(view.started_at)}")
+    more = f"{view.spans_left_out} earlier stretches are in `firstlight timeline`; " if view.spans_left_out else ""
+    return _section("boot", "Boot", tag("ol", *rows, class_="waterfall"), note=f"{more}started {clock(view.status.started_at)}")
 
 
 def _row(bar: Bar) -> Html:
@@ -113,24 +121,23 @@ def _row(bar: Bar) -> Html:
             aria_hidden="true",
         ),
         tag("span", length, class_="length"),
-        tag("span", "; ".join(bar.words), class_="words") if bar.words else None,
+        tag("span", "; ".join(dict.fromkeys(bar.words)), class_="words") if bar.words else None,
     )
 
 
 def gpus(view: View) -> Html | None:
     """Each GPU and the proof of it."""
     if not view.gpus:
-        if view.usable is None:
+        if view.status.usable is None:
             return None
-        return _section("gpus", "GPUs", tag("p", "No GPU answers.", class_="small"), note=_usable(view))
-    return _section(
-        "gpus", "GPUs", tag("ul", *[_gpu(gpu, place) for place, gpu in enumerate(view.gpus)], class_="cards"), note=_usable(view)
-    )
+        return _section("gpus", "GPUs", tag("p", "No GPU is proven yet.", class_="small"), note=_usable(view), narrow=True)
+    cards = tag("ul", *[_gpu(gpu, place) for place, gpu in enumerate(view.gpus)], class_="cards")
+    return _section("gpus", "GPUs", cards, note=_usable(view), narrow=len(view.gpus) < _NARROW)
 
 
 def _usable(view: View) -> str:
-    of = f" of {view.expected}" if view.expected is not None else ""
-    return f"proven on {view.usable or 0}{of}"
+    of = f" of {view.status.expected}" if view.status.expected is not None else ""
+    return f"proven on {view.status.usable or 0}{of}"
 
 
 def _gpu(gpu: Gpu, place: int) -> Html:
@@ -156,12 +163,7 @@ def faults(view: View) -> Html | None:
     """What is wrong, why we believe it, and who must do what."""
     if not view.findings and not view.remedies:
         return None
-    remedies = [
-        tag(
-            "li", badge("well" if outcome == "applied" else "ill", outcome), " ", tag("b", name), " ", tag("code", words) if words else None
-        )
-        for name, outcome, words in view.remedies
-    ]
+    remedies = [_remedy(done) for done in view.remedies[-_REMEDIES:]]
     return _section(
         "faults",
         "Faults" if view.findings else "Cured",
@@ -171,60 +173,58 @@ def faults(view: View) -> Html | None:
     )
 
 
+def _remedy(done: Done) -> Html:
+    kind = "well" if done.outcome == "applied" else "ill"
+    return tag("li", badge(kind, done.outcome), tag("span", tag("b", done.remedy), " ", tag("code", done.words)))
+
+
 def _fault(found: Found) -> Html:
-    quotes: list[Child] = [(tag("dt", name), tag("dd", value)) for name, value in found.quotes]
+    quotes: list[Child] = [(tag("dt", name), tag("dd", value)) for name, value in found.quotes.items()]
     acts = "; ".join(part for part in (found.actor, found.time) if part)
-    cure = found.cure or found.advice
     return tag(
         "article",
         tag("h3", tag("code", found.fault), " ", tag("span", found.title, class_="title") if found.title else None),
         tag("p", found.sentence),
         tag("dl", *quotes, class_="quotes") if quotes else None,
-        tag("p", tag("b", "Cure: "), cure) if cure else None,
+        tag("p", tag("b", "Cure: "), prose(found.cure)) if found.cure else None,
         tag("p", tag("b", "Who must act: "), acts, ".") if acts else None,
         class_="fault",
     )
 
 
-def checks(view: View) -> Html | None:
-    """How the app answers, and what runs beside it."""
-    rows = [
-        tag(
-            "li",
-            badge("well" if check.ok else "bad", "passes" if check.ok else "fails"),
-            " ",
-            tag("b", check.name),
-            tag("span", f" {check.words}" if check.words else "", class_="small"),
-        )
-        for check in view.checks
-    ]
-    restarts = ", ".join(f"{count} for {cause}" for cause, count in sorted(view.restarts.items()))
-    app = [
-        tag(
-            "li",
-            badge("well", "runs") if view.app_running else badge("over", "not running"),
-            " ",
-            tag("b", "app"),
-            tag("span", f" pid {view.app_pid}" if view.app_pid else "", class_="small"),
-        ),
-        tag(
-            "li",
-            badge("ill", "restarted"),
-            " ",
-            restarts,
-            tag("span", f" last: {view.last_restart}" if view.last_restart else "", class_="small"),
-        )
-        if restarts
-        else None,
-    ]
+def app(view: View) -> Html:
+    """The app's process, how it answers, and what runs beside it."""
+    pid = view.status.app_pid
+    before = "ended with exit code " + str(view.status.app_code) if view.status.app_code is not None else "not started"
+    rows = [_entry("well", "runs", "app", f"pid {pid}") if pid is not None else _entry("over", "not running", "app", before)]
+    if view.restarts:
+        causes = ", ".join(f"{cause} {count}" for cause, count in sorted(view.restarts.items()))
+        count = sum(view.restarts.values())
+        words = f"by cause: {causes}; last: {view.status.restart_reason or 'no reason given'}"
+        rows.append(_entry("ill", "restarted", "once" if count == 1 else f"{count} times", words))
+    rows += [_check(check) for check in view.status.checks]
+    rows += [_companion(one) for one in view.status.companions]
     command = tag("p", tag("code", " ".join(view.command)), class_="small argv") if view.command else None
-    return _section("app", "App", command, tag("ul", *app, *rows, *[_companion(one) for one in view.companions], class_="plain"))
+    return _section("app", "App", command, tag("ul", *rows, class_="plain"), narrow=len(view.gpus) < _NARROW)
+
+
+def _check(check: CheckState) -> Html:
+    if check.ok is None:
+        return _entry("over", "not asked yet", check.check, check.level)
+    return _entry(
+        "well" if check.ok else "bad", "passes" if check.ok else "fails", check.check, " · ".join(filter(None, (check.level, check.words)))
+    )
 
 
 def _companion(one: Companion) -> Html:
-    state = badge("well", "runs") if one.running else badge("ill", "ended")
-    words = "; ".join(part for part in (one.words, f"ended {one.ended} times" if one.ended else "") if part)
-    return tag("li", state, " ", tag("b", one.name), tag("span", f" beside the app{'; ' if words else ''}{words}", class_="small"))
+    if one.pid is not None:
+        words = f"beside the app, pid {one.pid}" + (f", started {one.starts} times" if one.starts > 1 else "")
+        return _entry("well", "runs", one.name, words)
+    return _entry("ill", "ended", one.name, f"beside the app, exit code {one.code}")
+
+
+def _entry(kind: str, state: str, name: str, words: str) -> Html:
+    return tag("li", badge(kind, state), tag("span", tag("b", name), " ", tag("span", words, class_="small")))
 
 
 def output(lines: Sequence[str] | None) -> Html | None:
@@ -279,8 +279,8 @@ def clock(at: str) -> str:
 
 def since_start(view: View, now: float) -> float:
     """Seconds since the boot began. `now` is the wall clock, which may have been set since."""
-    updated = _parsed(view.updated_at)
-    return view.seconds + (max(0.0, now - updated.timestamp()) if updated and view.stage is not Stage.END else 0.0)
+    updated = _parsed(view.status.updated_at)
+    return view.status.seconds + (max(0.0, now - updated.timestamp()) if updated and view.status.stage is not Stage.END else 0.0)
 
 
 def _parsed(at: str) -> datetime | None:
@@ -296,6 +296,6 @@ def gib(size: int) -> str:
     return f"{size / (1 << 30):.1f} GiB"
 
 
-def _section(name: str, title: str, *children: Child, note: str = "") -> Html:
+def _section(name: str, title: str, *children: Child, note: str = "", narrow: bool = False) -> Html:
     heading = tag("h2", title, tag("span", note, class_="note") if note else None, id=f"{name}-title")
-    return tag("section", heading, *children, id=name, aria_labelledby=f"{name}-title")
+    return tag("section", heading, *children, id=name, class_="half" if narrow else None, aria_labelledby=f"{name}-title")

@@ -1,20 +1,23 @@
-"""What the journal amounts to, for people and for probes: events in, a `View` out. Pure."""
+"""What the journal amounts to, for people and for probes: events in, a `View` out. Pure.
+
+`journal.status` says how the boot stands; here come the words for it, the proof of each GPU, and the pages of the faults.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from firstlight.faults import catalogue
 from firstlight.faults.fault import Actor, Persistence
-from firstlight.journal import read
-from firstlight.journal.event import Condition, Event, Stage
-from firstlight.journal.read import Span
+from firstlight.journal.event import Event
+from firstlight.journal.status import Seen, Status, status
+from firstlight.journal.timeline import Span, timeline
 from firstlight.serve import proofs, reading, sentence
+from firstlight.serve.proofs import Gpu
 
 # An app that never stops restarting would fill the page.
-_ROWS = 60
+_ROWS = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,212 +26,87 @@ class Found:
 
     fault: str
     sentence: str
-    quotes: tuple[tuple[str, str], ...] = ()
+    quotes: Mapping[str, str]
     title: str = ""
     cure: str = ""
-    advice: str = ""
     actor: str = ""
     time: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
-    """How one check of the app stands."""
+class Done:
+    """A remedy and what came of it."""
 
-    name: str
-    level: str  # alive, ready
-    ok: bool
-    words: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Companion:
-    """A process beside the app."""
-
-    name: str
-    pid: int | None = None
-    running: bool = True
-    ended: int = 0  # how often
-    words: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hold:
-    """Why a boot holds, and what it asks for."""
-
-    reason: str
-    asks: str = ""
+    remedy: str
+    outcome: str
+    words: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """All that is shown of a boot."""
+    """All that is shown of a boot, beside its `status`."""
 
-    boot: str
-    stage: Stage
-    condition: Condition | None
-    since: str  # the wall clock when this stage began
-    since_start: float
-    started_at: str
-    updated_at: str
-    seconds: float  # from the start of the boot to the last event
+    status: Status
     headline: str
     detail: str
-    ready: bool
+    stage_at: float  # seconds from the start of the boot to the beginning of this stage
     started: bool  # the app has been ready once
     ready_after: float | None  # seconds from the start of the boot until the app was ready first
-    usable: int | None
-    expected: int | None
-    gpus: tuple[proofs.Gpu, ...]
+    gpus: tuple[Gpu, ...]
     findings: tuple[Found, ...]
-    remedies: tuple[tuple[str, str, str], ...]  # remedy, outcome, words
-    checks: tuple[Check, ...]
-    companions: tuple[Companion, ...]
+    remedies: tuple[Done, ...]
     restarts: Mapping[str, int]  # by cause
-    last_restart: str
-    hold: Hold | None
     spans: tuple[Span, ...]
-    app_running: bool
-    app_pid: int | None
+    spans_left_out: int
     app_started: str | None  # the wall clock
     command: tuple[str, ...]
-    code: int | None
     orphans_reaped: int
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # our own last words
 
 
 def look(events: Sequence[Event]) -> View:
     """What these events amount to. There must be one at least."""
-    stands = read.status(events)
-    findings = _findings(events)
-    condition = _condition(events, stands.condition)
-    current = _stage_began(events)
-    app = reading.last(events, "app-started")
-    app_running = app is not None and not reading.after(events, app, "app-exited", "end")
-    ready = _ready(events)
+    stands = status(events)
+    headline, detail = sentence.say(events, stands)
     first_ready = next((event for event in events if event.kind == "ready"), None)
-    hold = _hold(events)
-    checks = _checks(events)
-    headline, detail = sentence.say(
-        events,
-        condition,
-        cause=f"{findings[0].fault}: {findings[0].sentence}" if findings else "",
-        failing="; ".join(f"{check.name}: {check.words or 'not yet'}" for check in checks if not check.ok),
-        ready=ready,
-        app_running=app_running,
-        held=hold.reason if hold is not None else None,
-    )
+    app = reading.last(events, "app-started")
     restarts: dict[str, int] = {}
     for event in events:
         if event.kind == "restart":
             cause = str(event.data.get("cause", "app"))
             restarts[cause] = restarts.get(cause, 0) + 1
+    spans = timeline(events)
     return View(
-        boot=stands.boot,
-        stage=stands.stage,
-        condition=condition,
-        since=current.at,
-        since_start=current.since_start,
-        started_at=stands.started_at,
-        updated_at=stands.updated_at,
-        seconds=stands.seconds,
+        status=stands,
         headline=headline,
         detail=detail,
-        ready=ready,
+        stage_at=_stage_at(events),
         started=first_ready is not None,
         ready_after=first_ready.since_start if first_ready else None,
-        usable=stands.usable,
-        expected=stands.expected,
         gpus=proofs.gpus(events),
-        findings=findings,
+        findings=tuple(map(_with_page, stands.findings)),
         remedies=tuple(
-            (str(event.data.get("remedy")), str(event.data.get("outcome")), str(event.data.get("words", "")))
+            Done(remedy=str(event.data.get("remedy")), outcome=str(event.data.get("outcome")), words=str(event.data.get("words", "")))
             for event in events
             if event.kind == "remedy"
         ),
-        checks=checks,
-        companions=_companions(events),
         restarts=restarts,
-        last_restart=str(reading.field(events, "restart", "reason") or ""),
-        hold=hold,
-        spans=tuple(read.timeline(events)[-_ROWS:]),
-        app_running=app_running,
-        app_pid=stands.app_pid if app_running else None,
+        spans=tuple(spans[-_ROWS:]),
+        spans_left_out=max(0, len(spans) - _ROWS),
         app_started=app.at if app else None,
-        command=tuple(
-            str(word) for word in reading.items(reading.field(events, "app-started", "command") or reading.field(events, "boot", "command"))
-        ),
-        code=stands.code,
+        command=tuple(str(word) for word in reading.items(reading.field(events, "boot", "command"))),
         orphans_reaped=reading.whole(reading.field(events, "app-exited", "orphans_reaped")) or 0,
         notes=tuple(str(event.data.get("words", "")) for event in events if event.kind == "log")[-5:],
     )
 
 
-def _stage_began(events: Sequence[Event]) -> Event:
-    place = len(events) - 1
-    while place and events[place - 1].stage is events[-1].stage and events[place].kind != "stage":
-        place -= 1
-    return events[place]
-
-
-def _ready(events: Sequence[Event]) -> bool:
-    """Whether the app is: what was said last of it."""
+def _stage_at(events: Sequence[Event]) -> float:
+    began = events[-1]
     for event in reversed(events):
-        if event.kind == "ready":
-            return True
-        if event.kind in ("unready", "app-started", "app-exited", "restart", "hold", "give-up", "end", "retry"):
-            return False
-        if event.kind == "signal" and event.stage is Stage.STOP:
-            return False
-    return False
-
-
-def _condition(events: Sequence[Event], at_boot: Condition | None) -> Condition | None:
-    """What the watch saw last, unless the GPUs were probed again since; else what the boot found."""
-    for event in reversed(events):
-        if event.kind == "condition":
-            try:
-                return Condition(event.data.get("condition"))
-            except ValueError:
-                continue
-        if event.kind == "diagnosis":
+        if event.stage is not began.stage:
             break
-    return at_boot
-
-
-def _findings(events: Sequence[Event]) -> tuple[Found, ...]:
-    found: dict[str, Found] = {}
-    for event in events:
-        if event.kind == "stage" and event.stage is Stage.PROBE:
-            found = {}
-        elif event.kind == "finding":
-            one = _found(event.data)
-            found[one.fault] = one
-        elif event.kind == "condition":
-            found = {one.fault: one for one in map(_found, reading.items(event.data.get("faults"))) if one.fault}
-    return tuple(found.values())
-
-
-def _found(data: Any) -> Found:
-    data = data if isinstance(data, Mapping) else {}
-    quotes = data.get("quotes")
-    pairs = (
-        quotes.items()
-        if isinstance(quotes, Mapping)
-        else (pair for pair in reading.items(quotes) if isinstance(pair, (list, tuple)) and len(pair) == 2)
-    )
-    name = str(data.get("fault", ""))
-    page = _pages().get(name, ("", "", ""))
-    return Found(
-        fault=name,
-        sentence=str(data.get("sentence", "")),
-        quotes=tuple((str(key), str(value)) for key, value in pairs),
-        title=page[0],
-        cure=page[1],
-        advice=page[2],
-        actor=_ACTORS.get(str(data.get("actor")), ""),
-        time=_TIMES.get(str(data.get("persistence")), ""),
-    )
+        began = event
+    return began.since_start
 
 
 _ACTORS = {
@@ -243,58 +121,15 @@ _TIMES = {
 }
 
 
-def _pages() -> dict[str, tuple[str, str, str]]:
-    """Title, cure and advice of every fault."""
-    if not _PAGES:
-        for fault in catalogue.CATALOGUE:
-            page = catalogue.page(fault)
-            cure = page.partition("\nCure\n")[2]
-            _PAGES[fault.id] = (page.partition("\n")[0], " ".join(cure.split()), fault.advice)
-    return _PAGES
-
-
-_PAGES: dict[str, tuple[str, str, str]] = {}
-
-
-def _checks(events: Sequence[Event]) -> tuple[Check, ...]:
-    """How each check stands in this life of the app."""
-    checks: dict[str, Check] = {}
-    for event in events:
-        if event.kind == "app-started":
-            checks = {name: Check(name=name, level=check.level, ok=False, words="not asked yet") for name, check in checks.items()}
-        elif event.kind == "check":
-            name = str(event.data.get("check"))
-            ok = event.data.get("ok") is True
-            checks[name] = Check(name=name, level=str(event.data.get("level", "ready")), ok=ok, words=str(event.data.get("words", "")))
-    return tuple(checks.values())
-
-
-def _companions(events: Sequence[Event]) -> tuple[Companion, ...]:
-    found: dict[str, Companion] = {}
-    for event in events:
-        name = str(event.data.get("name", ""))
-        ended = found[name].ended if name in found else 0
-        if event.kind == "companion-started":
-            found[name] = Companion(name=name, pid=reading.whole(event.data.get("pid")), ended=ended)
-        elif event.kind == "companion-exited":
-            delay = event.data.get("delay")
-            again = (
-                f"; starts again in {sentence.seconds_in_words(delay)}"
-                if isinstance(delay, (int, float)) and not isinstance(delay, bool)
-                else ""
-            )
-            found[name] = Companion(name=name, running=False, ended=ended + 1, words=f"exit code {event.data.get('code')}{again}")
-    return tuple(found.values())
-
-
-def _hold(events: Sequence[Event]) -> Hold | None:
-    for event in reversed(events):
-        if event.kind == "hold" or (event.kind == "give-up" and event.stage is Stage.HOLD):
-            return Hold(reason=str(event.data.get("reason", "")), asks=_asks(event.data.get("asks")))
-        if event.kind in ("retry", "stage", "end"):
-            return None
-    return None
-
-
-def _asks(asks: Any) -> str:
-    return ", ".join(str(one) for one in asks) if isinstance(asks, (list, tuple)) else str(asks or "")
+def _with_page(seen: Seen) -> Found:
+    fault = next((fault for fault in catalogue.CATALOGUE if fault.id == seen.fault), None)
+    page = catalogue.page(fault) if fault else ""
+    return Found(
+        fault=seen.fault,
+        sentence=seen.sentence,
+        quotes=seen.quotes,
+        title=page.partition("\n")[0],
+        cure=" ".join(page.partition("\nCure\n")[2].split()),
+        actor=_ACTORS.get(seen.actor, ""),
+        time=_TIMES.get(seen.persistence, ""),
+    )

@@ -1,6 +1,6 @@
 """The boot laid out as a waterfall: where each bar begins and how long it is drawn. Pure.
 
-An app that runs for a week would leave no room for the seconds in which it came up. So what stays for long (the app, a hold)
+An app that runs for a week would leave no room for the seconds in which it came up. So what stays for long (a ready app, a hold)
 is drawn up to a part of the rest and cut there, with its true length in words beside it.
 """
 
@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from firstlight.journal.event import Stage
-from firstlight.journal.read import Span
+from firstlight.journal.timeline import Span
 
-_STAYING = frozenset((Stage.APP, Stage.READY, Stage.HOLD))
+_STAYING = frozenset((Stage.READY, Stage.HOLD))
 _CUT_AT = 0.25  # of all that does not stay
 
 # What is shorter is drawn so that it can be seen.
