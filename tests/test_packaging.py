@@ -233,4 +233,7 @@ def test_the_one_file_carries_what_the_wheel_declares() -> None:
     locked_from = {line for line in (ROOT / "requirements/runtime.in").read_text().splitlines() if line and not line.startswith("#")}
 
     assert wheel_needs == locked_from
-    assert {re.split(r"[<>=]", need)[0] for need in locked_from} == set(tool("build_onefile").BUNDLED)
+    # And all that those need in turn.
+    locked = set(re.findall(r"^([\w-]+)==", (ROOT / "requirements/runtime.txt").read_text(), re.MULTILINE))
+    build_onefile = tool("build_onefile")
+    assert locked == {*build_onefile.BUNDLED, *build_onefile.LIBRARIES, *build_onefile.LEFT_OUT}

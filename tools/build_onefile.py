@@ -6,7 +6,9 @@ The archive holds, in this order of search (see onefile_main.py, and docs/decisi
     cpython-311/start                byte code of what comes before the first probe, in one piece, for each interpreter at hand
     cpython-311/modules              byte code of the rest of the core, in one piece
     cpython-311/firstlight/….pyc     byte code of what children run, one such folder for each interpreter at hand
+    cpython-311/libraries.zip        byte code of the libraries, and of what uses them: see docs/decisions/0010-libraries-in-an-archive-of-their-own.md
     firstlight/….py  pynvml.py …     the sources: for any other interpreter, and for whoever wants to read them
+    libraries.zip                    the sources of the libraries
 
 Two builds with the same interpreters are the same bytes.
 """
@@ -35,9 +37,35 @@ TIMESTAMP = (2020, 1, 1, 0, 0, 0)
 # carries its licence in its first lines.
 BUNDLED = {"nvidia-ml-py": ("pynvml.py",), "tomli": ("tomli/",)}
 
+# What the agent alone needs lies in an archive of its own: by distribution, what of it no agent imports.
+LIBRARIES = {
+    "anyio": ("anyio/_backends/_trio.py", "anyio/pytest_plugin.py"),
+    "click": (),
+    "exceptiongroup": (),
+    "h11": ("h11/tests/",),
+    "prometheus-client": ("prometheus_client/bridge/", "prometheus_client/twisted/"),
+    "starlette": ("starlette/testclient.py",),
+    "typing-extensions": (),
+    "uvicorn": ("uvicorn/protocols/http/httptools_impl.py", "uvicorn/protocols/http/zttp_impl.py", "uvicorn/protocols/websockets/"),
+}
+# anyio asks for it when it connects to a name, and the agent connects to nobody. Its tables are as long as all the rest.
+LEFT_OUT = ("idna",)
+
 # What a stranger's interpreter runs (the app's Python, 3.8 or newer) needs its source beside the byte code: byte code of
 # another version is passed over only where a source follows.
 SHARED_WITH_STRANGERS = ("firstlight/__init__.py", "firstlight/programs/")
+
+# What the agent imports of ours, beside itself, does not lie in the folder of what children run: it goes into its archive.
+WITH_LIBRARIES = (
+    "firstlight/__init__.pyc",
+    "firstlight/errors.pyc",
+    "firstlight/faults/",
+    "firstlight/journal/",
+    "firstlight/probe/__init__.pyc",
+    "firstlight/probe/facts.pyc",
+    "firstlight/serve/",
+    "firstlight/system/",
+)
 
 # What no start of a container needs is left out of the byte code: it would be read at each.
 SOURCES_ALONE = ("firstlight/rehearse/", "firstlight/py.typed")
@@ -63,28 +91,37 @@ START = (
 
 _HEADER = 16  # bytes before the code in a .pyc: magic number, flags, hash or time and size
 _MAGIC = 4  # bytes of the magic number
+_WITHOUT_DOCSTRINGS = 2  # nobody reads those of libraries here, and they are a third of the byte code
 _PLAIN = 2  # the newest form of marshal without references, whose bytes depend on nothing but the values
 
 # Compiles inside the interpreter that the byte code is for. Unchecked: the source is never looked at, however it is dated.
 _COMPILE = """
 import json, py_compile, sys
-for source, target, shown in json.load(sys.stdin):
-    py_compile.compile(source, target, shown, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+for source, target, shown, level in json.load(sys.stdin):
+    py_compile.compile(source, target, shown, doraise=True, optimize=level, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
 """
 
 
 def build(target: Path, *, compression: int = zipfile.ZIP_DEFLATED, tags: dict[str, str] | None = None) -> None:
     """Write the one file. `tags` are the interpreters to make byte code for, by cache tag; by default those at hand."""
     contents = _sources()
+    libraries = _libraries()
     entries = dict(contents)
+    entries["libraries.zip"] = _archive(libraries)
     for tag, interpreter in (interpreters.at_hand() if tags is None else tags).items():
-        entries.update({f"{tag}/{name}": data for name, data in _for_interpreter(contents, interpreter).items()})
+        entries.update({f"{tag}/{name}": data for name, data in _for_interpreter(contents, libraries, interpreter).items()})
     entries["__main__.py"] = (ROOT / "tools/onefile_main.py").read_bytes()
     entries.update(_licences())
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    buffer.write(SHEBANG)
+    target.write_bytes(SHEBANG + _archive(entries, compression, len(SHEBANG)))
+    target.chmod(0o755)
+
+
+def _archive(entries: dict[str, bytes], compression: int = zipfile.ZIP_STORED, room: int = 0) -> bytes:
+    """A zip of these, which begins after `room` bytes of something else. What lies in an archive that is compressed itself is stored."""
+    buffer = io.BytesIO(bytes(room))
+    buffer.seek(room)
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, data in sorted(entries.items()):
             entry = zipfile.ZipInfo(name, TIMESTAMP)
@@ -92,8 +129,17 @@ def build(target: Path, *, compression: int = zipfile.ZIP_DEFLATED, tags: dict[s
             entry.create_system = 3  # Unix, wherever it was built
             entry.compress_type = compression
             archive.writestr(entry, data)
-    target.write_bytes(buffer.getvalue())
-    target.chmod(0o755)
+    return buffer.getvalue()[room:]
+
+
+def _libraries() -> dict[str, bytes]:
+    """The sources of what the agent needs, by name in its archive."""
+    found = {}
+    for distribution, left_out in LIBRARIES.items():
+        for file in importlib.metadata.files(distribution) or ():
+            if file.suffix == ".py" and ".." not in file.parts and not str(file).startswith(left_out):
+                found[str(file)] = file.read_binary()
+    return found
 
 
 def _sources() -> dict[str, bytes]:
@@ -111,19 +157,19 @@ def _sources() -> dict[str, bytes]:
     return found
 
 
-def _for_interpreter(contents: dict[str, bytes], interpreter: str) -> dict[str, bytes]:
+def _for_interpreter(contents: dict[str, bytes], libraries: dict[str, bytes], interpreter: str) -> dict[str, bytes]:
     """The contents as this interpreter is to find them: the core in one piece, the rest as files of byte code, data as it is."""
     contents = {name: data for name, data in contents.items() if not name.startswith(SOURCES_ALONE)}
     result = {name: data for name, data in contents.items() if name.startswith(SHARED_WITH_STRANGERS)}
     with tempfile.TemporaryDirectory() as folder:
         orders = []
-        for name, data in sorted(contents.items()):
+        for name, data in sorted({**contents, **libraries}.items()):
             if name.endswith(".py"):
                 source = Path(folder, "source", name)
                 source.parent.mkdir(parents=True, exist_ok=True)
                 source.write_bytes(data)
                 # The last name is what tracebacks show.
-                orders.append((str(source), f"{folder}/compiled/{name}c", f"firstlight.pyz/{name}"))
+                orders.append((str(source), f"{folder}/compiled/{name}c", f"firstlight.pyz/{name}", _WITHOUT_DOCSTRINGS if name in libraries else 0))
         subprocess.run(
             [interpreter, "-S", "-s", "-B", "-c", _COMPILE],
             input=json.dumps(orders),
@@ -134,8 +180,13 @@ def _for_interpreter(contents: dict[str, bytes], interpreter: str) -> dict[str, 
         )
         compiled = Path(folder, "compiled")
         byte_code = {str(path.relative_to(compiled)): path.read_bytes() for path in sorted(compiled.rglob("*.pyc"))}
+    theirs = {name: byte_code.pop(f"{name}c") for name in libraries}
     core = {name: data for name, data in byte_code.items() if name.startswith("firstlight/")}
     result.update({name: data for name, data in byte_code.items() if name not in core or name.startswith(SHARED_WITH_STRANGERS)})
+    agent = {name: data for name, data in core.items() if name.startswith(WITH_LIBRARIES)}
+    assets = {name: data for name, data in contents.items() if name.startswith("firstlight/serve/") and not name.endswith(".py")}
+    result["libraries.zip"] = _archive({**{f"{name}c": data for name, data in theirs.items()}, **agent, **assets})
+    core = {name: data for name, data in core.items() if not name.startswith("firstlight/serve/")}
     ours = {name: data for name, data in core.items() if not name.startswith("firstlight/programs/")}
     result["start"] = _one_piece({name: data for name, data in ours.items() if name.startswith(START)})
     result["modules"] = _one_piece({name: data for name, data in ours.items() if not name.startswith(START)})
@@ -156,7 +207,7 @@ def _one_piece(byte_code: dict[str, bytes]) -> bytes:
 def _licences() -> dict[str, bytes]:
     """Our licence and those of what is bundled."""
     found = {"LICENSE": (ROOT / "LICENSE").read_bytes()}
-    for distribution in BUNDLED:
+    for distribution in (*BUNDLED, *LIBRARIES):
         for file in importlib.metadata.files(distribution) or ():
             if file.name.upper().startswith(("LICENSE", "LICENCE", "COPYING")):
                 found[f"LICENSE.{distribution}"] = file.read_binary()

@@ -88,7 +88,7 @@ def _ask(path: str, method: str, address: str) -> dict[str, Any]:
     except PermissionError:
         raise errors.UsageError(f"cannot reach firstlight: {path} belongs to another user; ask as that user, or as root") from None
     except (OSError, http.client.HTTPException) as error:
-        raise errors.UsageError(f"cannot reach firstlight over {path}: {error or type(error).__name__}") from None
+        raise errors.UsageError(f"cannot reach firstlight over {path}: {error}") from None
     finally:
         connection.close()
     try:
