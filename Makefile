@@ -105,6 +105,7 @@ current: .venv/ready
 
 programs:
 	@sh tools/bring_programs.sh cc strace
+	@sh tools/bring_programs.sh --wanted chromium promtool
 
 # What is brought. Each stamp says: this is there, and made from these files.
 

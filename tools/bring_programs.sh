@@ -1,13 +1,21 @@
 #!/bin/sh
 # See to the programs named on the command line: where one is missing, install its Debian package if we may, else say how.
 # Fast and silent when all are there.
+#
+# After --wanted come those that a few tests want, which skip where they are missing: not having them is no failure.
 set -eu
 
+cannot=1
 packages=
 for program in "$@"; do
+    if [ "$program" = --wanted ]; then
+        cannot=0
+        continue
+    fi
     command -v "$program" >/dev/null && continue
     case $program in
     cc) packages="$packages gcc libc6-dev" ;;
+    promtool) packages="$packages prometheus" ;;
     *) packages="$packages $program" ;;
     esac
 done
@@ -23,7 +31,8 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         exit 0
     fi
     printf 'firstlight: cannot install%s: see .tools/apt.log\n' "$packages" >&2
-    exit 1
+    exit "$cannot"
 fi
+[ "$cannot" = 1 ] || exit 0
 printf 'firstlight: cannot go on without these packages:%s (Debian, Ubuntu: apt-get install%s)\n' "$packages" "$packages" >&2
-exit 1
+exit "$cannot"

@@ -169,7 +169,9 @@ def _for_interpreter(contents: dict[str, bytes], libraries: dict[str, bytes], in
                 source.parent.mkdir(parents=True, exist_ok=True)
                 source.write_bytes(data)
                 # The last name is what tracebacks show.
-                orders.append((str(source), f"{folder}/compiled/{name}c", f"firstlight.pyz/{name}", _WITHOUT_DOCSTRINGS if name in libraries else 0))
+                orders.append(
+                    (str(source), f"{folder}/compiled/{name}c", f"firstlight.pyz/{name}", _WITHOUT_DOCSTRINGS if name in libraries else 0)
+                )
         subprocess.run(
             [interpreter, "-S", "-s", "-B", "-c", _COMPILE],
             input=json.dumps(orders),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import struct
@@ -91,7 +92,8 @@ class BoundedProtocol(H11Protocol):
 
     def _watch(self, *, idle: bool = False) -> None:
         """Be patient as long as a request is under way, and no longer. Between two, uvicorn's own limit holds."""
-        waits = self.conn.their_state in (h11.IDLE, h11.SEND_BODY) and not idle and not self.transport.is_closing()
+        begun = not idle or bool(self.conn.trailing_data[0])
+        waits = begun and self.conn.their_state in (h11.IDLE, h11.SEND_BODY) and not self.transport.is_closing()
         if waits and self._impatience is None:
             self._impatience = self.loop.call_later(REQUEST_PATIENCE, self.transport.abort)
         elif not waits and self._impatience is not None:
@@ -103,6 +105,7 @@ class Listener:
     """An application on any number of sockets."""
 
     def __init__(self, application: ASGIApp) -> None:
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # nonsense that somebody sends is no news
         self._state = ServerState()
         self._config = Config(
             application,

@@ -111,6 +111,7 @@ def stranger(view: View | None, *, wrong: bool = False) -> str:
     words = "Ready" if known["ready"] else "Not ready"
     form = tag(
         "form",
+        tag("input", type="text", name="username", autocomplete="username", value="firstlight", hidden=True),  # for password keepers
         tag("label", "Token", for_="token"),
         tag(
             "input",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import time
@@ -63,6 +64,7 @@ async def _run() -> int:
     serving = asyncio.create_task(_serve(orders, answers))
     following = asyncio.create_task(_follow(lines, live))
     done, _ = await asyncio.wait({serving, following}, return_when=asyncio.FIRST_COMPLETED)
+    logging.disable()  # whoever is still being answered is cut off, which is no news
     return next(iter(done)).result()
 
 

@@ -29,8 +29,21 @@ class Browser:
         self._from, theirs_out = os.pipe()
         # The debugging pipe is descriptors 3 and 4, whatever they are here.
         script = f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}'
-        switches = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--force-color-profile=srgb"]
-        quiet = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-pipe"]
+        switches = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--hide-scrollbars",
+            "--force-color-profile=srgb",
+        ]
+        quiet = [
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--remote-debugging-pipe",
+        ]
         argv = ["bash", "-c", script, "browser", program() or "chromium", *switches, *quiet, f"--user-data-dir={profile}", "about:blank"]
         self.popen = subprocess.Popen(
             argv, pass_fds=(theirs_in, theirs_out), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

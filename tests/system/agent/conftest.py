@@ -51,7 +51,9 @@ class Answer:
 class Agent:
     """An agent under way."""
 
-    def __init__(self, folder: Path, *, argv: list[str] | None = None, environment: dict[str, str] | None = None, **configuration: Any) -> None:
+    def __init__(
+        self, folder: Path, *, argv: list[str] | None = None, environment: dict[str, str] | None = None, **configuration: Any
+    ) -> None:
         self.folder = folder
         self.control = str(folder / "control.sock")
         self.number = 0
@@ -139,17 +141,15 @@ class Agent:
         return self.popen.wait()
 
     def close(self) -> str:
-        """Close its input; what it said on standard error."""
-        if self.popen.poll() is None:
-            with contextlib.suppress(BrokenPipeError):
-                self.popen.stdin.close()
-            self.popen.wait()
+        """Close its input and wait for its end; what it said on standard error, once."""
         with contextlib.suppress(BrokenPipeError):
             self.popen.stdin.close()
+        self.popen.wait()
         self.popen.stdout.close()
-        error = self.popen.stderr.read().decode()
-        self.popen.stderr.close()
-        return error
+        if self.popen.stderr.closed:
+            return ""
+        with self.popen.stderr as error:
+            return error.read().decode()
 
 
 @pytest.fixture
@@ -175,7 +175,14 @@ def tell_a_healthy_boot(agent: Agent, *, gpus: int = 1) -> None:
     agent.write("stage", "probe", 0.02, attempt=1)
     agent.write("diagnosis", "diagnose", 0.41, usable=gpus, expected=gpus, promised=True)
     for place in range(gpus):
-        gpu = {"ordinal": place, "uuid": f"GPU-0000000{place}-6a22-563e-ba15-9e4aeafab77f", "name": "NVIDIA H100 80GB HBM3", "memory_total": 85520809984, "kernel": 0, "proven": True}
+        gpu = {
+            "ordinal": place,
+            "uuid": f"GPU-0000000{place}-6a22-563e-ba15-9e4aeafab77f",
+            "name": "NVIDIA H100 80GB HBM3",
+            "memory_total": 85520809984,
+            "kernel": 0,
+            "proven": True,
+        }
         agent.write("proof", "prove", 0.42, gpu=gpu, seconds={"init": 0.2, "kernel": 0.0005})
     agent.write("app-started", "app", 0.45, pid=7, command=["python3", "main.py"], life=1)
     agent.write("check", "app", 4.0, check="http", level="ready", ok=True, words="200")

@@ -1,0 +1,73 @@
+"""The metrics, as the tools of Prometheus see them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from firstlight.journal.event import Event, Stage
+from firstlight.serve import metrics
+from firstlight.serve.view import look
+
+
+def view() -> Any:
+    told: list[tuple[str, str, dict[str, Any]]] = [
+        ("boot", "start", {}),
+        ("stage", "probe", {}),
+        ("finding", "diagnose", {"fault": "gpu-lost", "sentence": 'a "quoted"\nline'}),
+        ("diagnosis", "diagnose", {"usable": 1, "expected": 2}),
+        ("proof", "prove", {"gpu": {"uuid": "GPU-a", "name": 'H100 "x"\\', "memory_total": 8, "proven": True}, "seconds": {"kernel": 0.1}}),
+        ("app-started", "app", {"pid": 7}),
+        ("check", "app", {"check": "http", "level": "ready", "ok": True}),
+        ("ready", "ready", {}),
+        ("companion-started", "ready", {"name": "/start.sh", "pid": 9}),
+        ("app-exited", "stop", {"code": 1, "orphans_reaped": 5}),
+        ("restart", "backoff", {"cause": "cuda", "reason": "x", "delay": 1.0}),
+    ]
+    return look(
+        [
+            Event(
+                boot="b", number=number, kind=kind, stage=Stage(stage), at="2026-11-24T05:00:00.000Z", since_start=float(number), data=data
+            )
+            for number, (kind, stage, data) in enumerate(told)
+        ]
+    )
+
+
+def values() -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
+    found: dict[str, dict[tuple[tuple[str, str], ...], float]] = {}
+    for family in text_string_to_metric_families(metrics.render(view(), "1.2.3").decode()):
+        for sample in family.samples:
+            found.setdefault(sample.name, {})[tuple(sorted(sample.labels.items()))] = sample.value
+    return found
+
+
+def test_the_metrics_say_what_the_view_says() -> None:
+    found = values()
+
+    assert found["firstlight_ready"] == {(): 0}
+    assert found["firstlight_boot_duration_seconds"] == {(): 7}
+    assert found["firstlight_app_restarts_total"][("cause", "cuda"),] == 1
+    assert found["firstlight_app_restarts_total"][("cause", "app"),] == 0
+    assert found["firstlight_fault_active"][("fault", "gpu-lost"),] == 1
+    assert found["firstlight_fault_active"][("fault", "uvm-node-missing"),] == 0
+    assert found["firstlight_condition"][("condition", "degraded"),] == 1
+    assert found["firstlight_zombies_reaped_total"] == {(): 5}
+    assert found["firstlight_gpu_info"] == {(("gpu", "0"), ("model", 'H100 "x"\\'), ("uuid", "GPU-a")): 1}
+    assert found["firstlight_check_ok"] == {(("check", "http"), ("level", "ready")): 1}
+    assert found["firstlight_stage_duration_seconds"][("stage", "probe"),] == 1
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_promtool_has_nothing_to_say_about_them(known: bool) -> None:
+    if not shutil.which("promtool"):
+        pytest.skip("promtool is needed (Debian package prometheus)")
+    text = metrics.render(view() if known else None, "1.2.3")
+
+    outcome = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
+
+    assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, b"", b"")
