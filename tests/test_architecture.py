@@ -18,9 +18,13 @@ MODULES = {str(path.relative_to(PACKAGE)): ast.parse(path.read_text(), str(path)
 
 # What is imported from outside of the standard library, and by whom.
 STRANGERS = {
+    "h11": "serve/",  # the agent serves HTTP with it and the others of serve/
+    "prometheus_client": "serve/",
     "pynvml": "programs/",  # a child asks NVML
     "torch": "programs/",  # a child asks the app's PyTorch
+    "starlette": "serve/",
     "tomli": "settings/",  # Python 3.10 has no tomllib
+    "uvicorn": "serve/",
 }
 
 # Words that name a place to put things, not a thing.
