@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import urllib.request
 import zipfile
 from pathlib import Path
 from types import ModuleType
@@ -182,7 +183,7 @@ def test_the_one_file_carries_sources_licences_and_data(onefile: Path) -> None:
         f"firstlight/{path.relative_to(package)}" for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts
     }
     assert expected <= names
-    assert {"pynvml.py", "tomli/__init__.py", "LICENSE", "LICENSE.tomli"} <= names
+    assert {"pynvml.py", "tomli/__init__.py", "LICENSE", "LICENSE.tomli", "LICENSE.starlette", "LICENSE.typing-extensions"} <= names
     # The app's own interpreter may be older: what it runs is there as source beside the byte code.
     for tag in INTERPRETERS:
         assert {f"{tag}/{name}" for name in expected if name.startswith("firstlight/programs/")} <= names
@@ -237,3 +238,63 @@ def test_the_one_file_carries_what_the_wheel_declares() -> None:
     locked = set(re.findall(r"^([\w-]+)==", (ROOT / "requirements/runtime.txt").read_text(), re.MULTILINE))
     build_onefile = tool("build_onefile")
     assert locked == {*build_onefile.BUNDLED, *build_onefile.LIBRARIES, *build_onefile.LEFT_OUT}
+
+
+def agent_of(onefile: Path, tag: str, interpreter: str) -> list[str]:
+    """The command line of the agent, as the core in the one file makes it."""
+    script = (
+        f"import sys; sys.path.insert(0, {str(onefile)!r}); from firstlight.system.process import module; "
+        f"sys.path.insert(0, {str(onefile / tag)!r}); print(*module('firstlight.serve.agent'), sep='\\0')"
+    )
+    return run(interpreter, "-I", "-S", "-c", script).stdout.rstrip("\n").split("\0")
+
+
+CONFIGURATION = '{"step":"configure","boot":"b","serve":"127.0.0.1:0"}\n'
+
+
+@pytest.mark.parametrize("tag", INTERPRETERS)
+def test_the_agent_serves_out_of_the_one_file_on_every_interpreter_at_hand(onefile: Path, tag: str) -> None:
+    argv = agent_of(onefile, tag, INTERPRETERS[tag])
+    process = subprocess.Popen(
+        [*argv[:1], "-v", *argv[1:]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        process.stdin.write(CONFIGURATION)
+        process.stdin.flush()
+        said = json.loads(process.stdout.readline())
+        with urllib.request.urlopen(f"http://{said['address']}/") as answer:
+            page = answer.read().decode()
+        process.stdin.close()
+        told = process.stderr.read()
+
+    assert process.returncode == 0
+    assert "<title>Starting" in page
+    # Python says of each module where it took it from: byte code out of the archive in memory, but for what opens that.
+    places = dict(re.findall(r"^import '([\w.]+)' # <zipimporter object \"(.*)\">$", told, re.MULTILINE))
+    assert {"starlette.applications", "uvicorn", "prometheus_client", "firstlight.serve.answers"} <= set(places)
+    elsewhere = {name for name, place in places.items() if not place.startswith("/proc/self/fd/")}
+    assert elsewhere == {"firstlight", "firstlight.programs", "firstlight.programs.bring_libraries"}
+    assert not re.search(r"^# code object from .*\.py$", told, re.MULTILINE), "something was compiled"
+
+
+def test_the_agent_serves_out_of_the_one_file_where_there_is_no_byte_code(tmp_path: Path) -> None:
+    target = tmp_path / "firstlight.pyz"
+    tool("build_onefile").build(target, tags={})
+    argv = agent_of(target, "none", sys.executable)
+
+    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    output, error = process.communicate(CONFIGURATION)
+
+    assert (process.returncode, error) == (0, "")
+    assert json.loads(output.splitlines()[0])["step"] == "listening"
+
+
+def test_the_list_of_names_that_a_start_reads_holds_no_library(onefile: Path) -> None:
+    """What lies in the archive's own list costs every start; see docs/decisions/0010-libraries-in-an-archive-of-their-own.md."""
+    names = zipfile.ZipFile(onefile).namelist()
+
+    assert not [name for name in names if "starlette" in name and not name.startswith("LICENSE")]
+    assert [name for name in names if name.endswith("libraries.zip")] == [
+        *(f"{tag}/libraries.zip" for tag in INTERPRETERS),
+        "libraries.zip",
+    ]

@@ -12,7 +12,7 @@ import os
 import socket
 from typing import Any
 
-from firstlight import errors
+from firstlight import errors, settings
 from firstlight.system import instance
 
 # What may be asked. The core knows what each of them means; see docs/reference/openapi.json.
@@ -44,19 +44,19 @@ class _Connection(http.client.HTTPConnection):
 def configure(parser: argparse.ArgumentParser) -> None:
     """The order, and whom to give it to."""
     parser.add_argument("order", choices=ORDERS, metavar="ORDER", help="; ".join(f"{order}: {words}" for order, words in ORDERS.items()))
-    parser.add_argument("--run-dir", metavar="DIR", default="", help="where instances lie (default: the place that run would take)")
+    parser.add_argument("--run-dir", metavar="DIR", help="where the instance's directory is [FIRSTLIGHT_RUN_DIR]")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="text for people, json for programs")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Ask, and print the answer."""
-    path = os.path.join(instance.latest(os.environ, arguments.run_dir), instance.CONTROL)
+    path = os.path.join(instance.latest(os.environ, settings.load({"run_dir": arguments.run_dir}, os.environ).run_dir), instance.CONTROL)
     if arguments.order == "status":
         answer = _ask(path, "GET", "/status.json")
         text = _standing(answer)
     else:
         answer = _ask(path, "POST", f"/v1/{arguments.order}")
-        text = f"{answer['order']}: {answer['words'] or 'done'}"
+        text = f"{answer['order']}: {answer['words'] or 'taken'}"
     if arguments.format == "json":
         print(json.dumps(answer, indent=2))
     else:

@@ -106,6 +106,9 @@ class Answers:
             self._seen = (self._live.version, look(self._live.events) if self._live.events else None)
         return self._seen[1]
 
+    def _called(self, view: View | None) -> str:
+        return self._app or (view.app if view is not None else "")
+
     # Who asks
 
     def _guard(self, path: str, endpoint: Endpoint) -> Endpoint:
@@ -167,7 +170,7 @@ class Answers:
         view = self.view()
         if request.state.level is not Level.ADMIN:
             return JSONResponse(page.little(view))
-        return JSONResponse({"version": STATUS_VERSION, "firstlight": self._version, "app": self._app, **_plain_data(view)})
+        return JSONResponse({"version": STATUS_VERSION, "firstlight": self._version, **_plain_data(view), "app": self._called(view)})
 
     async def _metrics(self, _: Request) -> Response:
         return Response(metrics.render(self.view(), self._version), media_type=metrics.CONTENT_TYPE)
@@ -178,7 +181,9 @@ class Answers:
             return Response(page.stranger(view), 401, {"WWW-Authenticate": "Bearer"}, media_type="text/html")
         lines, boots = await asyncio.gather(self._log.get(_FILE_PATIENCE), self._past.get(_FILE_PATIENCE))
         past: list[PastBoot] | None = boots
-        text = page.render(view, version=self._version, app=self._app, now=self._wall(), log=lines, past=past, past_late=self._past.late)
+        text = page.render(
+            view, version=self._version, app=self._called(view), now=self._wall(), log=lines, past=past, past_late=self._past.late
+        )
         return Response(text, media_type="text/html")
 
     async def _events(self, request: Request) -> Response:

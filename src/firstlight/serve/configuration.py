@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+
+from firstlight import __version__
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,23 +14,22 @@ class Configuration:
 
     Attributes:
         serve: the address to listen on, "host:port" or "[host]:port"; "off" for the control socket alone.
-        control: the path of the control socket. The folder that it lies in is ours alone.
+        control: the path of the control socket, in a folder that is ours alone; None where there is no such folder.
         token_file: a file with the token that opens everything; None to make one beside the control socket.
         metrics_token_file: a file with a token that opens the metrics alone.
         hosts: names by which others may ask for us; "*.example.org" stands for every name under that.
     """
 
     boot: str
-    version: str
     serve: str
-    control: str
+    control: str | None = None
     token_file: str | None = None
     metrics_token_file: str | None = None
     hosts: tuple[str, ...] = ()
     logs: str | None = None
     state_dir: str | None = None
+    version: str = __version__
     app: str = ""
-    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def parse(line: bytes) -> Configuration:

@@ -85,9 +85,10 @@ async def _serve(orders: Configuration, answers: Answers) -> int:
     """Open the control socket, then the port, however long that takes; then wait for ever."""
     listener = connections.Listener(answers.application)
     servers = []
-    control: str | None = orders.control
+    control = orders.control
     try:
-        servers.append(await listener.open(connections.listen_on_path(orders.control)))
+        if control is not None:
+            servers.append(await listener.open(connections.listen_on_path(control)))
     except OSError as error:
         control = None
         agent.answer(step="trouble", words=f"cannot make the control socket {orders.control}: {error.strerror or error}")
@@ -123,6 +124,8 @@ def _token(orders: Configuration) -> str | None:
     """The token that opens everything: the one given, else our own, which outlives a restart of this process."""
     if orders.token_file is not None:
         return _read_token(orders.token_file)
+    if orders.control is None:
+        return None  # nowhere to keep one: local askers see the page, and nobody else
     path = os.path.join(os.path.dirname(orders.control), "token")
     if os.path.exists(path):
         return _read_token(path)

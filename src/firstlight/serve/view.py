@@ -47,6 +47,7 @@ class View:
     """All that is shown of a boot, beside its `status`."""
 
     status: Status
+    app: str  # what it is called: its recipe, else its command
     headline: str
     detail: str
     stage_at: float  # seconds from the start of the boot to the beginning of this stage
@@ -78,6 +79,7 @@ def look(events: Sequence[Event]) -> View:
     spans = timeline(events)
     return View(
         status=stands,
+        app=_called(events),
         headline=headline,
         detail=detail,
         stage_at=_stage_at(events),
@@ -98,6 +100,12 @@ def look(events: Sequence[Event]) -> View:
         orphans_reaped=reading.whole(reading.field(events, "app-exited", "orphans_reaped")) or 0,
         notes=tuple(str(event.data.get("words", "")) for event in events if event.kind == "log")[-5:],
     )
+
+
+def _called(events: Sequence[Event]) -> str:
+    recipe = reading.text(reading.inside(reading.field(events, "boot", "settings"), "app"))
+    command = [str(word) for word in reading.items(reading.field(events, "boot", "command"))]
+    return recipe or (command[0].rpartition("/")[2] if command else "")
 
 
 def _stage_at(events: Sequence[Event]) -> float:
