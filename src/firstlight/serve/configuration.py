@@ -42,11 +42,10 @@ def parse(line: bytes) -> Configuration:
     if not isinstance(data, dict) or data.pop("step", None) != "configure":
         raise ValueError("cannot take the first line for a configuration")
     known = {name: data[name] for name in Configuration.__dataclass_fields__ if data.get(name) is not None}
-    known["hosts"] = tuple(known.get("hosts", ()))
-    try:
-        return Configuration(**known)
-    except TypeError as error:
-        raise ValueError(f"cannot take the first line for a configuration: {error}") from None
+    hosts = known.pop("hosts", [])
+    if {"boot", "serve"} - set(known) or not all(isinstance(value, str) for value in (*known.values(), *hosts)):
+        raise ValueError("cannot take the first line for a configuration: boot and serve must be there, and all values be text")
+    return Configuration(**known, hosts=tuple(hosts))
 
 
 def address(text: str) -> tuple[str, int]:

@@ -129,7 +129,17 @@ def test_killed_and_started_anew_it_knows_the_same(start: Start) -> None:
     assert second.ask("/status.json", control=True).text == before
 
 
-@pytest.mark.parametrize("line", ["{}", "[]", "nothing", '{"step":"configure"}', '{"step":"configure","boot":"b","version":"1","serve":1}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{}",
+        "[]",
+        "nothing",
+        '{"step":"configure"}',
+        '{"step":"configure","boot":"b","serve":"off","hosts":[1]}',
+        '{"step":"configure","boot":"b","version":"1","serve":1}',
+    ],
+)
 def test_an_order_that_is_none_is_refused_in_one_line(line: str) -> None:
     outcome = subprocess.run(process.module("firstlight.serve.agent"), input=line + "\n", capture_output=True, text=True, check=False)
 
