@@ -260,7 +260,7 @@ async def _body(request: Request) -> bytes:
 
 def _denied(why: Denied) -> Response:
     if why is Denied.HOST:
-        return _plain(421, "cannot answer for this host name: it is not one of ours (setting: hosts)")
+        return _plain(421, "cannot answer for this host name: it is none of ours")
     if why is Denied.TRANSPORT:
         return _plain(403, "cannot take orders here: they are taken over the control socket alone (firstlight ctl)")
     words = "cannot accept this token" if why is Denied.TOKEN else "cannot show this without the token (Authorization: Bearer)"
