@@ -52,7 +52,7 @@ def _nvml_gpu(data: Any) -> Gpu:
         uuid=reading.text(data.get("uuid")),
         memory=reading.whole(data.get("memory_total")),
         used=reading.whole(data.get("memory_used")),
-        words=f"NVML error {error}" if error else "",
+        words=f"NVML cannot reach it: error {error}." if error else "",
     )
 
 

@@ -112,7 +112,7 @@ def test_the_gpus_are_those_of_nvml_with_what_cuda_proved() -> None:
 
     assert [(gpu.name, gpu.proven, gpu.kernel, gpu.words) for gpu in view.gpus] == [
         ("H100", True, 0.5, ""),
-        ("GPU 1", None, None, "NVML error 15"),
+        ("GPU 1", None, None, "NVML cannot reach it: error 15."),
     ]
 
 
