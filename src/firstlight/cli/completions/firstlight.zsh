@@ -12,6 +12,7 @@ _shtab_firstlight_commands() {
   local _commands=(
     completion:'print the completion script of a shell'
     config:'show every setting and where it came from, or check a file of settings'
+    ctl:'give a running firstlight an order: restart, stop, retry, rediagnose'
     doctor:'say what is wrong with the GPU stack, and who must act'
     env:'print the environment that makes CUDA work, for eval'
     explain:'print the page of a fault, by its name or by an error message'
@@ -90,6 +91,16 @@ _shtab_firstlight_config_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_firstlight_config_defaults_added=0
+
+_shtab_firstlight_ctl_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--run-dir[where the instance\'s directory is \[FIRSTLIGHT_RUN_DIR\]]:DIR:_files -/"
+  "--format[text for people, json for programs]:format:(text json)"
+  ":restart\: start the app anew\; stop\: stop the app, and end\; retry\: try once more, after a boot that holds\; rediagnose\: look at the GPUs again\; status\: say how the boot stands:(restart stop retry rediagnose status)"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_firstlight_ctl_defaults_added=0
 
 _shtab_firstlight_doctor_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -284,6 +295,7 @@ _shtab_firstlight() {
       case $line[1] in
         completion) _arguments -C -s $_shtab_firstlight_completion_options ;;
         config) _arguments -C -s $_shtab_firstlight_config_options ;;
+        ctl) _arguments -C -s $_shtab_firstlight_ctl_options ;;
         doctor) _arguments -C -s $_shtab_firstlight_doctor_options ;;
         env) _arguments -C -s $_shtab_firstlight_env_options ;;
         explain) _arguments -C -s $_shtab_firstlight_explain_options ;;
