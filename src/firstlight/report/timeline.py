@@ -61,7 +61,7 @@ def _companion(companion: Companion) -> str:
 
 def timeline(spans: Sequence[Span], style: Style = PLAIN) -> str:
     """Where the time went: a line for each span, with a bar for its place in the cold start: the time until the app was ready."""
-    shown = [span for span in spans if span.seconds >= _SHORTEST or span.words]
+    shown = [span for span in spans if span.seconds >= _SHORTEST or span.words or span.unfinished]
     whole = _cold_start(spans)
     lines = [style.paint(f"{'from':>9} {'took':>9}  stage", "bold")]
     for span in shown:

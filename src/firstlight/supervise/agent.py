@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 # How long the app has the machine to itself, in seconds; a command that is over by then never needs the agent.
 _AFTER_APP = 0.3
 
-ORDERS = ("restart", "stop", "retry", "rediagnose")
+# What is said of an order that was taken. What comes of it the next events tell.
+_TAKEN = {
+    "restart": "the app is started anew, where one runs or waits to",
+    "stop": "everything ends",
+    "retry": "the GPU is tried again, where that is given up or waits",
+    "rediagnose": "the GPUs are looked at now",
+}
 
 
 class Agent:
@@ -75,18 +81,19 @@ class Agent:
 
     def _hear(self, event: Event) -> None:
         """Pass the journal on; and start the agent as soon as that holds nobody up: at the first wait, at a hold, or after the app."""
-        if event.kind in ("wait", "hold"):
+        if self._resident.running:
+            if not self._resident.feed(boot_journal.line(event)):
+                self._resident.restart()  # it is behind, and would miss this one: a new one begins with all of them
+        elif event.kind in ("wait", "hold"):
             self._resident.start()
         elif event.kind == "app-started" and self._pending is None:
             self._pending = self._loop.call_at(clock.now() + _AFTER_APP, self._resident.start)
-        elif self._resident.running and not self._resident.feed(boot_journal.line(event)):
-            self._resident.restart()  # it is behind, and would miss this one: a new one begins with all of them
 
     def _answer(self, said: Mapping[str, Any]) -> None:
         step = said.get("step")
-        if step == "order" and said.get("order") in ORDERS:
+        if step == "order" and said.get("order") in _TAKEN:
             order, by = str(said["order"]), str(said.get("by", "somebody"))
-            self._journal.note("order", order=order, by=by)
+            self._journal.note("order", order=order, by=by, words=_TAKEN[order])
             self._loop.post(Requested(order, "order", f"{order}, ordered by {by}"))
         elif step == "listening":
             self._journal.note("agent", listening=said.get("address"), control=said.get("control"))
