@@ -47,6 +47,7 @@ WRONG = {
     "capture": ("yes", "auto, on or off"),
     "log-format": ("xml", "text or json"),
     "serve": ("0.0.0.0", "HOST:PORT"),
+    "serve-host": ("http://pod.example.org/", "a host is a name"),
 }
 
 

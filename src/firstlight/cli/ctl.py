@@ -43,7 +43,9 @@ class _Connection(http.client.HTTPConnection):
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The order, and whom to give it to."""
-    parser.add_argument("order", choices=tuple(ORDERS), metavar="ORDER", help="; ".join(f"{order}: {words}" for order, words in ORDERS.items()))
+    parser.add_argument(
+        "order", choices=tuple(ORDERS), metavar="ORDER", help="; ".join(f"{order}: {words}" for order, words in ORDERS.items())
+    )
     parser.add_argument("--run-dir", metavar="DIR", help="where the instance's directory is [FIRSTLIGHT_RUN_DIR]")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="text for people, json for programs")
 

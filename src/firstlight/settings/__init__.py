@@ -105,7 +105,9 @@ class Settings:
     quiet: bool
 
     serve: str  # HOST:PORT or "off"
+    serve_host: tuple[str, ...]
     token_file: str
+    metrics_token_file: str
 
     config: str  # the file that was read; empty where none was
     state_dir: str

@@ -180,7 +180,16 @@ GROUPS = {
     ),
     "page": (
         Option("serve", "127.0.0.1:8421", values.ADDRESS, "ADDRESS", "where to serve health, metrics and the status page; off for nowhere"),
+        Option(
+            "serve-host",
+            "",
+            values.HOST,
+            "NAME",
+            "a name by which others ask for the page, such as that of a proxy; addresses and RunPod's proxy need none",
+            commas=True,
+        ),
         Option("token-file", "", values.TEXT, "FILE", "the file of the token that opens more than readiness to other hosts"),
+        Option("metrics-token-file", "", values.TEXT, "FILE", "the file of a token that opens the metrics, and no more"),
     ),
     "files": (
         Option(

@@ -153,6 +153,13 @@ def _rewrite(text: str) -> tuple[int, int]:
     return caught, 0 if target.strip() in ("0", "none") else signal_number(target)
 
 
+def _host(text: str) -> str:
+    name = text.removeprefix("*.")
+    if not all(part and part.isascii() and part.replace("-", "").isalnum() for part in name.split(".")):
+        raise ValueError('a host is a name such as pod.example.org, or "*.example.org" for all below it')
+    return text.lower()
+
+
 def _exit_code(text: str) -> int:
     if not (_digits(text, 3) and int(text) <= 255):
         raise ValueError("an exit code is a number from 0 to 255; a death by signal N is 128 + N")
@@ -244,6 +251,7 @@ REMEDY = Kind(_remedy)
 RECIPE = Kind(_recipe)
 PORT = Kind(_port, numbers=True)
 ADDRESS = Kind(_address)
+HOST = Kind(_host)
 SIGNAL = Kind(_stop_signal, numbers=True)
 REWRITE = Kind(_rewrite)
 EXIT_CODE = Kind(_exit_code, numbers=True)

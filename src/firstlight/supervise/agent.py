@@ -58,9 +58,10 @@ class Agent:
             "control": os.path.join(instance, instances.CONTROL) if instance else None,
             "instance": instance,
             "token_file": settings.token_file or None,
+            "metrics_token_file": settings.metrics_token_file or None,
             "logs": os.path.join(instance, "app.log") if instance else None,
             "state_dir": journal.directory,
-            "hosts": [host] if (host := _public_host(settings, environment)) else [],
+            "hosts": [*settings.serve_host, *_public_hosts(settings, environment)],
         }
         self._configuration = line(configuration)
         self._resident = Resident(
@@ -116,7 +117,7 @@ class Agent:
             self._tell(words)
 
 
-def _public_host(settings: Settings, environment: Mapping[str, str]) -> str:
-    """The name under which RunPod's proxy brings the page to the public."""
+def _public_hosts(settings: Settings, environment: Mapping[str, str]) -> list[str]:
+    """The name under which RunPod's proxy brings the page to the public, on a pod."""
     pod, port = environment.get("RUNPOD_POD_ID", ""), settings.serve.rpartition(":")[2]
-    return f"{pod}-{port}.proxy.runpod.net" if pod and port.isdigit() else ""
+    return [f"{pod}-{port}.proxy.runpod.net"] if pod and port.isdigit() else []

@@ -7,7 +7,7 @@
 
 _shtab_firstlight_subparsers=(run doctor facts explain env status logs ctl timeline rehearse config completion)
 
-_shtab_firstlight_run_option_strings=(-h --help --gpus --attempts --delay --deadline --probe-timeout --on-failure --holder --torch --allow --watch --on-gpu-fault --app --port --with --restart --restart-delay --restart-delay-max --restart-reset --restart-limit --restart-window --success-exit --grace --stop-signal --rewrite --forward --alive --ready --ready-timeout --log-dir --log-size --log-files --capture --log-format --quiet --serve --token-file --config --state-dir --run-dir --dry-run)
+_shtab_firstlight_run_option_strings=(-h --help --gpus --attempts --delay --deadline --probe-timeout --on-failure --holder --torch --allow --watch --on-gpu-fault --app --port --with --restart --restart-delay --restart-delay-max --restart-reset --restart-limit --restart-window --success-exit --grace --stop-signal --rewrite --forward --alive --ready --ready-timeout --log-dir --log-size --log-files --capture --log-format --quiet --serve --serve-host --token-file --metrics-token-file --config --state-dir --run-dir --dry-run)
 _shtab_firstlight_doctor_option_strings=(-h --help --format --from --torch --probe-timeout)
 _shtab_firstlight_facts_option_strings=(-h --help --format --from --torch --probe-timeout)
 _shtab_firstlight_explain_option_strings=(-h --help --format)
@@ -16,14 +16,15 @@ _shtab_firstlight_status_option_strings=(-h --help --state-dir --boot --format)
 _shtab_firstlight_logs_option_strings=(-h --help -f --follow --lines --log-dir --run-dir)
 _shtab_firstlight_ctl_option_strings=(-h --help --run-dir --format)
 _shtab_firstlight_timeline_option_strings=(-h --help --state-dir --boot --format)
-_shtab_firstlight_rehearse_option_strings=(-h --help --list --verb --format --keep --gpus --attempts --delay --deadline --probe-timeout --on-failure --holder --torch --allow --watch --on-gpu-fault --app --port --with --restart --restart-delay --restart-delay-max --restart-reset --restart-limit --restart-window --success-exit --grace --stop-signal --rewrite --forward --alive --ready --ready-timeout --log-dir --log-size --log-files --capture --log-format --quiet --serve --token-file --config --state-dir --run-dir --dry-run)
-_shtab_firstlight_config_option_strings=(-h --help --format --gpus --attempts --delay --deadline --probe-timeout --on-failure --holder --torch --allow --watch --on-gpu-fault --app --port --with --restart --restart-delay --restart-delay-max --restart-reset --restart-limit --restart-window --success-exit --grace --stop-signal --rewrite --forward --alive --ready --ready-timeout --log-dir --log-size --log-files --capture --log-format --quiet --serve --token-file --config --state-dir --run-dir --dry-run)
+_shtab_firstlight_rehearse_option_strings=(-h --help --list --verb --format --keep --gpus --attempts --delay --deadline --probe-timeout --on-failure --holder --torch --allow --watch --on-gpu-fault --app --port --with --restart --restart-delay --restart-delay-max --restart-reset --restart-limit --restart-window --success-exit --grace --stop-signal --rewrite --forward --alive --ready --ready-timeout --log-dir --log-size --log-files --capture --log-format --quiet --serve --serve-host --token-file --metrics-token-file --config --state-dir --run-dir --dry-run)
+_shtab_firstlight_config_option_strings=(-h --help --format --gpus --attempts --delay --deadline --probe-timeout --on-failure --holder --torch --allow --watch --on-gpu-fault --app --port --with --restart --restart-delay --restart-delay-max --restart-reset --restart-limit --restart-window --success-exit --grace --stop-signal --rewrite --forward --alive --ready --ready-timeout --log-dir --log-size --log-files --capture --log-format --quiet --serve --serve-host --token-file --metrics-token-file --config --state-dir --run-dir --dry-run)
 _shtab_firstlight_completion_option_strings=(-h --help)
 _shtab_firstlight_option_strings=(-h --help --version)
 
 _shtab_firstlight_run___torch_COMPGEN=_shtab_compgen_files
 _shtab_firstlight_run___log_dir_COMPGEN=_shtab_compgen_dirs
 _shtab_firstlight_run___token_file_COMPGEN=_shtab_compgen_files
+_shtab_firstlight_run___metrics_token_file_COMPGEN=_shtab_compgen_files
 _shtab_firstlight_run___config_COMPGEN=_shtab_compgen_files
 _shtab_firstlight_run___state_dir_COMPGEN=_shtab_compgen_dirs
 _shtab_firstlight_run___run_dir_COMPGEN=_shtab_compgen_dirs
@@ -40,6 +41,7 @@ _shtab_firstlight_rehearse___keep_COMPGEN=_shtab_compgen_dirs
 _shtab_firstlight_rehearse___torch_COMPGEN=_shtab_compgen_files
 _shtab_firstlight_rehearse___log_dir_COMPGEN=_shtab_compgen_dirs
 _shtab_firstlight_rehearse___token_file_COMPGEN=_shtab_compgen_files
+_shtab_firstlight_rehearse___metrics_token_file_COMPGEN=_shtab_compgen_files
 _shtab_firstlight_rehearse___config_COMPGEN=_shtab_compgen_files
 _shtab_firstlight_rehearse___state_dir_COMPGEN=_shtab_compgen_dirs
 _shtab_firstlight_rehearse___run_dir_COMPGEN=_shtab_compgen_dirs
@@ -47,6 +49,7 @@ _shtab_firstlight_config_pos_1_COMPGEN=_shtab_compgen_files
 _shtab_firstlight_config___torch_COMPGEN=_shtab_compgen_files
 _shtab_firstlight_config___log_dir_COMPGEN=_shtab_compgen_dirs
 _shtab_firstlight_config___token_file_COMPGEN=_shtab_compgen_files
+_shtab_firstlight_config___metrics_token_file_COMPGEN=_shtab_compgen_files
 _shtab_firstlight_config___config_COMPGEN=_shtab_compgen_files
 _shtab_firstlight_config___state_dir_COMPGEN=_shtab_compgen_dirs
 _shtab_firstlight_config___run_dir_COMPGEN=_shtab_compgen_dirs
