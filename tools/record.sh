@@ -5,7 +5,7 @@ set -eu
 state=$(mktemp -d)
 trap 'rm -rf "$state"' EXIT
 .venv/bin/firstlight rehearse sick-pod --state-dir "$state" -- true
-rm -rf docs/recorded
+rm -rf docs/recorded/boots
 mkdir -p docs/recorded/boots
 for journal in "$state"/boots/*.jsonl; do
     grep -v '"kind":"facts"' "$journal" >"docs/recorded/boots/$(basename "$journal")"
