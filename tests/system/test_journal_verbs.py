@@ -23,9 +23,9 @@ def test_they_tell_how_it_ended(start_plainly: Starter) -> None:
     assert (stands["stage"], stands["app_code"], stands["code"]) == ("end", 3, 3)
     assert "with exit code 3" in ask("status", *state).stdout
     line = json.loads(ask("timeline", *state, "--format", "json").stdout)
-    assert [span["stage"] for span in line["spans"]] == ["start", "app", "stop", "end"]
+    assert [span["stage"] for span in line["spans"]] == ["start", "app", "ready", "stop", "end"]
     assert line["boot"] == stands["boot"]
-    assert ask("timeline", *state).stdout.count("\n") == 5
+    assert ask("timeline", *state).stdout.count("\n") == 6
 
 
 @pytest.mark.parametrize("verb", ["status", "timeline"])
