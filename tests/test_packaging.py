@@ -93,6 +93,43 @@ def test_the_one_file_is_opened_a_few_times_however_many_modules_it_has(onefile:
     assert 1 <= len(re.findall(r"open.*firstlight\.pyz", trace.read_text())) <= 6
 
 
+# Runs the one file until it starts its first child, and says what it has imported by then.
+UNTIL_THE_FIRST_CHILD = """
+import os, runpy, sys
+
+def see(event, arguments):
+    if event == "os.posix_spawn":
+        os.write(1, " ".join(name for name in sys.modules if name.split(".")[0] == "firstlight").encode())
+        os._exit(0)
+
+sys.addaudithook(see)
+runpy.run_path(sys.argv.pop(1), run_name="__main__")
+"""
+
+
+def test_what_comes_before_the_first_child_lies_in_the_piece_for_that(onefile: Path, tmp_path: Path) -> None:
+    """Every other piece costs milliseconds to read, and CUDA has not begun to come up."""
+    result = run(sys.executable, "-I", "-S", "-c", UNTIL_THE_FIRST_CHILD, onefile, "run", "--state-dir", tmp_path, "--", "true")
+
+    with zipfile.ZipFile(onefile) as archive:
+        _, pieces = marshal.loads(archive.read(f"{sys.implementation.cache_tag}/start"))
+    assert "firstlight.probe.children" in result.stdout.split(), result.stderr
+    assert set(result.stdout.split()) - pieces.keys() == set()
+
+
+def test_an_app_is_supervised_without_the_byte_code_that_few_starts_need(onefile: Path, tmp_path: Path) -> None:
+    """PID 1 would keep all of it in memory."""
+    result = run(
+        sys.executable, "-I", "-S", "-v", onefile, "run", "--gpus", "none", "--serve", "off", "--state-dir", tmp_path, "--", "true"
+    )
+
+    with zipfile.ZipFile(onefile) as archive:
+        _, pieces = marshal.loads(archive.read(f"{sys.implementation.cache_tag}/on-demand"))
+    imported = set(re.findall(r"^import '(firstlight[.\w]*)' # <byte code", result.stderr, re.MULTILINE))
+    assert "firstlight.supervise.app" in imported
+    assert imported & pieces.keys() == set()
+
+
 def test_byte_code_of_a_preview_with_the_same_name_is_left_alone(onefile: Path, tmp_path: Path) -> None:
     """As if this interpreter had another magic number than the one that the byte code was made by."""
     target = tmp_path / "firstlight.pyz"
@@ -166,6 +203,14 @@ def test_the_one_file_rehearses_out_of_itself(onefile: Path, tmp_path: Path) -> 
     result = run(sys.executable, "-I", "-S", onefile, "rehearse", "healthy", "--state-dir", tmp_path, "--", "true")
 
     assert result.returncode == 0, result.stderr
+
+
+def test_a_rehearsed_start_is_of_the_same_interpreter_without_what_a_site_adds(onefile: Path, tmp_path: Path) -> None:
+    app = ("sh", "-c", "tr '\\0' '\\n' </proc/$PPID/cmdline")
+
+    result = run(sys.executable, "-I", "-S", onefile, "rehearse", "healthy", "--serve", "off", "--state-dir", tmp_path, "--", *app)
+
+    assert result.stdout.splitlines()[:4] == [sys.executable, "-I", "-S", str(onefile)], result.stderr
 
 
 def test_the_one_file_is_the_same_bytes_when_built_again(onefile: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ The archive holds, in this order of search (see onefile_main.py, and docs/decisi
     __main__.py                      blocks signals, chooses the byte code, starts
     cpython-311/start                byte code of what comes before the first probe, in one piece, for each interpreter at hand
     cpython-311/modules              byte code of the rest of the core, in one piece
+    cpython-311/on-demand            byte code of ours that few starts need, in one piece
     cpython-311/firstlight/….pyc     byte code of what children run, one such folder for each interpreter at hand
     cpython-311/libraries.zip        byte code of the libraries, and of what uses them: see docs/decisions/0010-libraries-in-an-archive-of-their-own.md
     firstlight/….py  pynvml.py …     the sources: for any other interpreter, and for whoever wants to read them
@@ -73,6 +74,8 @@ SOURCES_ALONE = ("firstlight/rehearse/", "firstlight/py.typed")
 # What `run` imports before the first probe starts.
 START = (
     "firstlight/__init__.pyc",
+    "firstlight/boot/__init__.pyc",
+    "firstlight/boot/parts.pyc",
     "firstlight/entrypoint.pyc",
     "firstlight/errors.pyc",
     "firstlight/settings/__init__.pyc",
@@ -87,6 +90,27 @@ START = (
     "firstlight/supervise/__init__.pyc",
     "firstlight/supervise/command.pyc",
     "firstlight/system/",
+)
+
+# What a start that comes to its app needs only for a recipe, a file or a companion: PID 1 would keep all of it in memory.
+ON_DEMAND = (
+    "firstlight/__main__.pyc",
+    "firstlight/apps/a1111.pyc",
+    "firstlight/apps/comfyui.pyc",
+    "firstlight/apps/http.pyc",
+    "firstlight/apps/jupyter.pyc",
+    "firstlight/apps/parse.pyc",
+    "firstlight/apps/recipes.pyc",
+    "firstlight/apps/triton.pyc",
+    "firstlight/apps/vllm.pyc",
+    "firstlight/cli/",
+    "firstlight/journal/read.pyc",
+    "firstlight/journal/status.pyc",
+    "firstlight/journal/timeline.pyc",
+    "firstlight/report/",
+    "firstlight/settings/firstlight_toml.pyc",
+    "firstlight/supervise/chosen.pyc",
+    "firstlight/supervise/companions.pyc",
 )
 
 _HEADER = 16  # bytes before the code in a .pyc: magic number, flags, hash or time and size
@@ -191,7 +215,9 @@ def _for_interpreter(contents: dict[str, bytes], libraries: dict[str, bytes], in
     core = {name: data for name, data in core.items() if not name.startswith("firstlight/serve/")}
     ours = {name: data for name, data in core.items() if not name.startswith("firstlight/programs/")}
     result["start"] = _one_piece({name: data for name, data in ours.items() if name.startswith(START)})
-    result["modules"] = _one_piece({name: data for name, data in ours.items() if not name.startswith(START)})
+    rest = {name: data for name, data in ours.items() if not name.startswith(START)}
+    result["modules"] = _one_piece({name: data for name, data in rest.items() if not name.startswith(ON_DEMAND)})
+    result["on-demand"] = _one_piece({name: data for name, data in rest.items() if name.startswith(ON_DEMAND)})
     return result
 
 

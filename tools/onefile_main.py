@@ -11,7 +11,7 @@ from _frozen_importlib_external import MAGIC_NUMBER
 
 
 class Modules:
-    """Finds firstlight's modules in two pieces of byte code: what comes before the first probe, and the rest when it is wanted.
+    """Finds firstlight's modules in pieces of byte code: what comes before the first probe, and the rest when it is wanted.
 
     zipimport opens the archive twice for each module and asks for each folder on the way to it: on a network volume every
     one of these is a round trip, some sixty before the first child.
@@ -19,15 +19,14 @@ class Modules:
 
     def __init__(self, pieces):
         self.pieces = pieces  # by module name: whether it is a package, its byte code
-        self.complete = False
+        self.unread = ["on-demand", "modules"]  # the last is read first
 
     def __repr__(self):
         return f"<byte code for {sys.implementation.cache_tag}>"
 
     def find_spec(self, name, path=None, target=None):
-        if name not in self.pieces and not self.complete and name.startswith("firstlight."):
-            self.complete = True
-            self.pieces.update(read("modules")[1])
+        while name not in self.pieces and self.unread and name.startswith("firstlight."):
+            self.pieces.update(read(self.unread.pop())[1])
         if name not in self.pieces:
             return None
         is_package = self.pieces[name][0]
