@@ -67,9 +67,10 @@ def _words(arguments: argparse.Namespace, state: str) -> list[str]:
 def _firstlight() -> list[str]:
     """How we were started ourselves: as the module, as the installed script, or as the one file."""
     started = sys.argv[0]
+    python = [sys.executable, *(["-I"] if sys.flags.isolated else []), *(["-S"] if sys.flags.no_site else [])]
     if os.path.basename(started) == "__main__.py" or not os.path.isfile(started):
-        return [sys.executable, "-m", "firstlight"]
-    return [sys.executable, os.path.abspath(started)]
+        return [*python, "-m", "firstlight"]
+    return [*python, os.path.abspath(started)]
 
 
 def _list(form: str | None) -> int:
