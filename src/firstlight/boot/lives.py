@@ -11,7 +11,6 @@ from firstlight.errors import ExitCode
 from firstlight.journal.event import Stage
 from firstlight.probe import children, fingerprint
 from firstlight.supervise import app as supervised, restart
-from firstlight.supervise.holder import Holder
 from firstlight.system import chance, clock
 from firstlight.system.loop import Requested
 
@@ -97,8 +96,11 @@ def _live(course: Course, proven: Ready | None) -> restart.Restart | restart.End
     course.lives += 1
     if proven is not None:
         course.facts = proven.facts
-    # A prover that was told to hold for no time is about to end, and is no holder.
-    held = Holder(parts.loop, parts.journal, proven.holder) if proven is not None and parts.settings.holder else None
+    held = None
+    if proven is not None and parts.settings.holder:  # a prover that was told to hold for no time is about to end, and is no holder
+        from firstlight.supervise.holder import Holder  # late: it knows of facts, and a start without a GPU of none
+
+        held = Holder(parts.loop, parts.journal, proven.holder)
     try:
         app = supervised.App(
             parts.loop,
