@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import beside
 import gpu
 import startup
 import supervision
@@ -57,7 +58,9 @@ def no_gpu_needed(bench: Bench) -> Iterator[tuple[str, Callable[[], list[Figure]
     yield "start-up", lambda: start_up(bench)
     yield "start-up from a slow volume", lambda: slow_start_up(bench)
     yield "a start without a GPU", lambda: bare_start(bench)
-    yield "supervising an idle app", lambda: supervision.idle(bench.firstlight, ["--gpus", "none"], bench.scratch / "state-idle")
+    yield "supervising an idle app, beside others", lambda: beside.idle(bench.firstlight, bench.scratch)
+    yield "starting an app, beside others", lambda: beside.starts(bench.firstlight, bench.rounds, bench.scratch)
+    yield "passing a signal on, beside others", lambda: beside.signals(bench.firstlight, bench.scratch)
     yield "throughput of the app's output", lambda: throughput.compare(min(bench.rounds, 5), bench.scratch)
     yield "a look at the GPUs", lambda: watching.looks([*bench.firstlight, "rehearse", "healthy", "--quiet"], "a simulated GPU")
 
