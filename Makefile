@@ -53,7 +53,7 @@ docs: .venv/ready programs ## make the pages that are generated
 	@$(PYTHON) tools/generate.py
 
 .PHONY: bench
-bench: .venv/ready programs build ## measure, what needs a GPU too where there is one; the docs take their figures from it
+bench: .venv/ready programs build beside ## measure, what needs a GPU too where there is one; the docs take their figures from it
 	@$(PYTHON) bench/run.py $(BENCH) --firstlight "python3 -I -S dist/firstlight.pyz"
 
 .PHONY: build
@@ -63,7 +63,7 @@ build: .venv/ready ## build the wheel and the one file into dist/
 
 .PHONY: lock
 lock: .tools/uv/ready ## resolve the requirements anew (UPGRADE=1 takes the newest versions)
-	@for name in uv runtime dev; do \
+	@for name in uv runtime dev bench; do \
 	    printf 'firstlight: locking requirements/%s.txt\n' "$$name" >&2; \
 	    (cd requirements && UV_CACHE_DIR=../.tools/cache ../.tools/uv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.10 \
 	        --fork-strategy fewest --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) "$$name.in" --output-file "$$name.txt") || exit 1; \
@@ -75,7 +75,7 @@ clean: ## remove what was built and brought
 
 # The parts of `check`.
 
-.PHONY: lint types layers versions current programs
+.PHONY: lint types layers versions current programs beside
 
 lint: .venv/ready
 	$(call say,ruff and shellcheck)
@@ -106,6 +106,12 @@ current: .venv/ready
 programs:
 	@sh tools/bring_programs.sh cc strace
 	@sh tools/bring_programs.sh --wanted chromium promtool
+
+# What we are measured beside. Where one cannot be had, its figures say so.
+beside: .tools/uv/ready
+	@sh tools/bring_programs.sh --wanted tini dumb-init s6-svscan
+	-@test -x .tools/supervisor/bin/supervisord || { $(UV) venv --quiet --clear --python python3 .tools/supervisor && \
+	    $(UV) pip sync --quiet --python .tools/supervisor/bin/python --require-hashes requirements/bench.txt; }
 
 # What is brought. Each stamp says: this is there, and made from these files.
 

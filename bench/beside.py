@@ -53,6 +53,17 @@ def supervisors(firstlight: Sequence[str]) -> list[Supervisor]:
     ]
 
 
+def command(supervisor: Supervisor, app: Sequence[str], folder: Path) -> list[str]:
+    """The words that run an app under a supervisor, which may keep files in a folder.
+
+    Raises:
+        NotMeasured: the supervisor is not on this machine.
+    """
+    if supervisor.needs and not shutil.which(supervisor.needs):
+        raise NotMeasured(f"{os.path.basename(supervisor.needs)} is not here: `make bench` brings it where it may")
+    return supervisor.command(app, folder)
+
+
 def options(folder: Path) -> list[str]:
     """The words of `firstlight run` for an app that wants no GPU. All else is as it comes, but the page's port may be taken here."""
     return ["run", "--gpus", "none", "--state-dir", str(folder / "state"), "--serve", "127.0.0.1:0"]
@@ -118,8 +129,6 @@ def living(supervisor: Supervisor, scratch: Path) -> Iterator[Life]:
     Raises:
         NotMeasured: the supervisor is not on this machine, or does not start the app.
     """
-    if supervisor.needs and not shutil.which(supervisor.needs):
-        raise NotMeasured(f"{os.path.basename(supervisor.needs)} is not here: `make bench` brings it where it may")
     program = scratch / "idle_app"
     if not program.exists():
         startup.build("idle_app.c", scratch)
@@ -127,17 +136,17 @@ def living(supervisor: Supervisor, scratch: Path) -> Iterator[Life]:
         place = Path(folder, "said")
         os.mkfifo(place)
         pipe = os.open(place, os.O_RDWR | os.O_CLOEXEC)  # for both, so that it has no end
-        argv = supervisor.command([str(program), str(place)], Path(folder))
+        argv = command(supervisor, [str(program), str(place)], Path(folder))
         begun = time.monotonic()
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             yield Life(process, pipe, begun)
         finally:
             os.close(pipe)
-            _end(process)
+            end(process)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """End a supervisor and all that is below it."""
     below = supervision.descendants(process.pid)
     with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):

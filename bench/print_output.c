@@ -1,10 +1,10 @@
 /* Print, or read, as fast as it goes: the two ends of a pipe whose throughput is measured.
  *
  *     print_output BYTES BLOCK          print lines of 100 bytes, BLOCK bytes with each write
- *     print_output discard              read 64 KiB at a time until the end
- *     print_output collect              the same, and make of each line what a container's runtime keeps of it: escaped JSON
+ *     print_output discard BYTES        read 64 KiB at a time until that many bytes have come, or the end
+ *     print_output collect BYTES        the same, and make of each line what a container's runtime keeps of it: escaped JSON
  *
- * The readers say how many MB/s came, from the first byte to the end.
+ * The readers say how many MB/s came, from the first byte on, and whether all of them came.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,17 +49,20 @@ static int print(long long left, size_t size) {
 }
 
 int main(int argc, char **argv) {
-    if (argc == 3)
+    if (argc != 3)
+        return 64;
+    int collecting = strcmp(argv[1], "collect") == 0;
+    if (!collecting && strcmp(argv[1], "discard") != 0)
         return print(atoll(argv[1]), (size_t)atol(argv[2]));
-    int collecting = argc == 2 && strcmp(argv[1], "collect") == 0;
+    double wanted = atof(argv[2]);
     ssize_t got = read(0, block, sizeof block);
     double begun = now(), bytes = (double)got;
     size_t work = 0;
-    while ((got = read(0, block, sizeof block)) > 0) {
+    while (bytes < wanted && (got = read(0, block, sizeof block)) > 0) {
         bytes += (double)got;
         if (collecting)
             work += collect(block, (size_t)got);
     }
-    printf("%.1f %zu\n", bytes / 1e6 / (now() - begun), work);
+    printf("%.1f %s %zu\n", bytes / 1e6 / (now() - begun), bytes >= wanted ? "all" : "less", work);
     return 0;
 }

@@ -83,9 +83,14 @@ def _counted(number: int) -> str:
 
 def _role(pid: int) -> str:
     """What a process is for, in our words; for those of others, what it is called."""
-    words = Path("/proc", str(pid), "cmdline").read_text(errors="replace")
-    named = next((role for mark, role in _ROLES.items() if mark in words), None)
-    return named or name_of(pid)
+    words = _words(pid)
+    if "programs.pump_output" in words and "programs.pump_output" in _words(parent_of(pid)):
+        return "keeper of copies"  # forked by the pump
+    return next((role for mark, role in _ROLES.items() if mark in words), name_of(pid))
+
+
+def _words(pid: int) -> str:
+    return Path("/proc", str(pid), "cmdline").read_text(errors="replace")
 
 
 def wait_for_app(core: subprocess.Popen[bytes]) -> None:

@@ -1,31 +1,15 @@
-"""What passing the app's output on costs: megabytes a second through the pump, beside a bare pipe."""
+"""What passing the app's output on costs: megabytes a second through `firstlight run`, beside a bare pipe and supervisord's."""
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
-import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import beside
 import startup
 from measure import Figure, NotMeasured, interleave, ratio
-
-SOURCES = Path(__file__).resolve().parent.parent / "src"
-PUMP = f"import sys; sys.path.insert(0, {str(SOURCES)!r}); from firstlight.programs.pump_output import main; sys.exit(main())"
-
-# Patterns as a real app's recipe has them; none is found, so that all are looked for until the end.
-PATTERNS = (
-    "CUDA error: .*",
-    "CUDA out of memory",
-    "an illegal memory access was encountered",
-    "device-side assert triggered",
-    "CUDNN_STATUS_[A-Z_]+",
-    "NCCL (?:error|WARN)",
-    r"^Uvicorn running on (\S+)",
-    r"^To see the GUI go to: (\S+)",
-)
 
 TARGET = "≥ 0.80 x"
 
@@ -39,59 +23,59 @@ PRINTED = (
 # Who reads. The second is the harder one: nobody who keeps what he reads is as fast.
 READERS = (("a reader that makes JSON of it, as a container's runtime", "collect"), ("a reader that throws it away", "discard"))
 
+# What supervisord is given is this part of it: it is that much slower.
+PART = 20
 
-def compare(rounds: int, scratch: Path) -> list[Figure]:
+
+def compare(firstlight: Sequence[str], rounds: int, scratch: Path) -> list[Figure]:
     """Megabytes a second and their ratios, for each kind of output and reader."""
     program = str(startup.build("print_output.c", scratch))
+    ours = beside.Supervisor("firstlight run", lambda app, folder: _copied(firstlight, app, folder))
+    theirs = next(one for one in beside.supervisors(firstlight) if one.name == "supervisord")
     figures = []
     for reading, reader in READERS:
         for printing, block, size in PRINTED:
-            printer = [program, str(size), str(block)]
             ways: dict[str, Callable[[], float]] = {
-                "bare": lambda printer=printer, reader=reader: bare(printer, [program, reader]),
-                "pumped": lambda printer=printer, reader=reader: pumped(printer, [program, reader], scratch),
+                "bare": lambda size=size, block=block, reader=reader: _piped(program, size, block, reader, None, scratch),
+                "ours": lambda size=size, block=block, reader=reader: _piped(program, size, block, reader, ours, scratch),
+                "theirs": lambda size=size // PART, block=block, reader=reader: _piped(program, size, block, reader, theirs, scratch),
             }
             samples, failed = interleave(rounds, ways)
             words = f"output: {printing}, {reading}"
-            pipe = Figure(name=f"{words}: a bare pipe", samples=samples["bare"], unit="MB/s", missing=failed["bare"])
-            pump = Figure(name=f"{words}: through the pump, copied", samples=samples["pumped"], unit="MB/s", missing=failed["pumped"])
-            figures += [pipe, pump, ratio(f"{words}: the pump against the pipe", pump, pipe, TARGET)]
+            pipe, through, other = (
+                Figure(name=f"{words}: {name}", samples=samples[way], unit="MB/s", missing=failed[way])
+                for way, name in (("bare", "a bare pipe"), ("ours", "through `firstlight run`, copied"), ("theirs", "through supervisord"))
+            )
+            figures += [pipe, through, other, ratio(f"{words}: firstlight against the pipe", through, pipe, TARGET)]
     return figures
 
 
-def bare(printer: Sequence[str], reader: Sequence[str]) -> float:
-    """printer | reader. `firstlight run … -- printer | reader` is measured the same way."""
-    with subprocess.Popen(printer, stdout=subprocess.PIPE) as printing:
-        done = subprocess.run(reader, stdin=printing.stdout, capture_output=True, text=True, check=True)
-    if printing.returncode:
-        raise NotMeasured(f"what prints ended with {printing.returncode}")
-    return float(done.stdout.split()[0])
+def _piped(program: str, size: int, block: int, reader: str, supervisor: beside.Supervisor | None, scratch: Path) -> float:
+    """Megabytes a second that come to the reader, from the first byte to the last, with `supervisor` between, or nothing.
+
+    Raises:
+        NotMeasured: the supervisor is not here, or did not pass everything on.
+    """
+    with tempfile.TemporaryDirectory(dir=scratch, ignore_cleanup_errors=True) as folder:
+        printer = [program, str(size), str(block)]
+        argv = printer if supervisor is None else beside.command(supervisor, printer, Path(folder))
+        with (
+            subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as printing,
+            subprocess.Popen([program, reader, str(size)], stdin=printing.stdout, stdout=subprocess.PIPE, text=True) as reading,
+        ):
+            printing.stdout.close()
+            try:
+                said = reading.communicate(timeout=120.0)[0].split()
+            except subprocess.TimeoutExpired:
+                reading.kill()
+                raise NotMeasured("not all of it came within 120 s") from None
+            finally:
+                beside.end(printing)
+        if said[1] != "all":
+            raise NotMeasured("not all of it came")
+        return float(said[0])
 
 
-def pumped(printer: Sequence[str], reader: Sequence[str], scratch: Path) -> float:
-    """printer | pump | reader, with patterns, and copies in the instance's directory and in another one."""
-    source, their_source = os.pipe()
-    their_target, target = os.pipe()
-    configuration = {
-        "streams": [{"name": "app", "stream": "stdout", "from": source, "to": target}],
-        "tail": str(scratch / "tail"),
-        "tail_size": 256 << 10,
-        "directory": str(scratch / "copies"),
-        "size": 10 << 20,
-        "files": 5,
-        "patterns": [{"id": regex, "regex": regex} for regex in PATTERNS],
-    }
-    argv = [sys.executable, "-I", "-S", "-c", PUMP, json.dumps(configuration)]
-    with (
-        subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, pass_fds=(source, target)) as pump,
-        subprocess.Popen(reader, stdin=their_target, stdout=subprocess.PIPE, text=True) as reading,
-    ):
-        for descriptor in (source, target, their_target):
-            os.close(descriptor)
-        code = subprocess.run(printer, stdout=their_source, check=False).returncode
-        os.close(their_source)
-        pump.stdin.close()  # it ends after the last byte
-        said = reading.stdout.read()
-    if code or pump.returncode:
-        raise NotMeasured(f"what prints ended with {code}, the pump with {pump.returncode}")
-    return float(said.split()[0])
+def _copied(firstlight: Sequence[str], app: Sequence[str], folder: Path) -> list[str]:
+    """With a rotated copy, and the patterns that are looked for in any app's output."""
+    return [*firstlight, *beside.options(folder), "--capture", "on", "--log-dir", str(folder / "copies"), "--", *app]

@@ -15,6 +15,7 @@ for program in "$@"; do
     command -v "$program" >/dev/null && continue
     case $program in
     cc) packages="$packages gcc libc6-dev" ;;
+    s6-svscan) packages="$packages s6" ;;
     promtool) packages="$packages prometheus" ;;
     *) packages="$packages $program" ;;
     esac
