@@ -14,6 +14,7 @@ import datetime as dt
 import os
 import platform
 import shlex
+import subprocess
 import sys
 import tempfile
 import time
@@ -31,6 +32,9 @@ from measure import Figure, NotMeasured, interleave, line, ratio, write
 from processes import adopt_orphans, wall
 
 HERE = Path(__file__).resolve().parent
+
+# The load average for each core up to which a run's figures are fit to be kept.
+QUIET = 0.25
 
 
 @dataclass
@@ -61,7 +65,7 @@ def no_gpu_needed(bench: Bench) -> Iterator[tuple[str, Callable[[], list[Figure]
     yield "supervising an idle app, beside others", lambda: beside.idle(bench.firstlight, bench.scratch)
     yield "starting an app, beside others", lambda: beside.starts(bench.firstlight, bench.rounds, bench.scratch)
     yield "passing a signal on, beside others", lambda: beside.signals(bench.firstlight, bench.scratch)
-    yield "throughput of the app's output", lambda: throughput.compare(bench.firstlight, min(bench.rounds, 5), bench.scratch)
+    yield "throughput of the app's output", lambda: throughput.compare(bench.firstlight, min(bench.rounds, 3), bench.scratch)
     yield "a look at the GPUs", lambda: watching.looks([*bench.firstlight, "rehearse", "healthy", "--quiet"], "a simulated GPU")
 
 
@@ -164,15 +168,27 @@ def built() -> str:
     return shlex.join([sys.executable, "-IS", str(one_file)] if one_file.exists() else [sys.executable, "-m", "firstlight"])
 
 
-def describe() -> dict[str, str]:
-    """The machine, without names."""
+def describe(firstlight: Sequence[str], repeat: str) -> dict[str, str]:
+    """The machine, without names; how busy it was before, the interpreter that is measured, and how to measure it again."""
+    load = os.getloadavg()[0]
+    fit = load <= (os.cpu_count() or 1) * QUIET
     return {
         **gpu.describe(),
         "kernel": platform.release(),
         "cores": str(os.cpu_count()),
-        "Python": platform.python_version(),
+        "load before": f"{load:.2f}" if fit else f"{load:.2f}: not fit to be kept, others were at work",
+        "Python": _version(firstlight[0]),
+        "command": f"`{repeat}`",
         "date": dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
     }
+
+
+def _version(interpreter: str) -> str:
+    """The version of the Python that runs what is measured; our own where the command is a script."""
+    done = subprocess.run(
+        [interpreter, "-I", "-c", "import platform; print(platform.python_version())"], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() if done.returncode == 0 else platform.python_version()
 
 
 def ratios(figures: Sequence[Figure]) -> list[Figure]:
@@ -180,6 +196,15 @@ def ratios(figures: Sequence[Figure]) -> list[Figure]:
     named = {figure.name: figure for figure in figures}
     pairs = [pair for pair in gpu.RATIOS if pair[1] in named and pair[2] in named]
     return [ratio(name, named[above], named[below], target) for name, above, below, target in pairs]
+
+
+def _repeat(arguments: argparse.Namespace) -> str:
+    """The command that measures this again, without the paths of this machine."""
+    words = shlex.split(arguments.firstlight)
+    shown = shlex.join(
+        "python3" if word == sys.executable else os.path.relpath(word, HERE.parent) if "/" in word else word for word in words
+    )
+    return f'python3 bench/run.py {arguments.word} --firstlight "{shown}" --rounds {arguments.rounds}'
 
 
 def main() -> int:
@@ -196,7 +221,8 @@ def main() -> int:
     until = time.monotonic() + arguments.budget
     adopt_orphans()
     with tempfile.TemporaryDirectory(prefix="firstlight-bench-", ignore_cleanup_errors=True) as scratch:
-        bench = Bench(words, arguments.rounds, Path(scratch), arguments.out, arguments.word, describe())
+        machine = describe(words, _repeat(arguments))
+        bench = Bench(words, arguments.rounds, Path(scratch), arguments.out, arguments.word, machine)
         groups = gpu_needed(bench) if arguments.word == "gpu" else no_gpu_needed(bench)
         for name, group in groups:
             if arguments.only and arguments.only not in name:

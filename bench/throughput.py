@@ -23,8 +23,8 @@ PRINTED = (
 # Who reads. The second is the harder one: nobody who keeps what he reads is as fast.
 READERS = (("a reader that makes JSON of it, as a container's runtime", "collect"), ("a reader that throws it away", "discard"))
 
-# What supervisord is given is this part of it: it is that much slower.
-PART = 20
+# What supervises is given this long, in seconds, until all that it starts beside the app is there and calm.
+CALM = 2.0
 
 
 def compare(firstlight: Sequence[str], rounds: int, scratch: Path) -> list[Figure]:
@@ -38,7 +38,7 @@ def compare(firstlight: Sequence[str], rounds: int, scratch: Path) -> list[Figur
             ways: dict[str, Callable[[], float]] = {
                 "bare": lambda size=size, block=block, reader=reader: _piped(program, size, block, reader, None, scratch),
                 "ours": lambda size=size, block=block, reader=reader: _piped(program, size, block, reader, ours, scratch),
-                "theirs": lambda size=size // PART, block=block, reader=reader: _piped(program, size, block, reader, theirs, scratch),
+                "theirs": lambda size=size, block=block, reader=reader: _piped(program, size, block, reader, theirs, scratch),
             }
             samples, failed = interleave(rounds, ways)
             words = f"output: {printing}, {reading}"
@@ -57,7 +57,7 @@ def _piped(program: str, size: int, block: int, reader: str, supervisor: beside.
         NotMeasured: the supervisor is not here, or did not pass everything on.
     """
     with tempfile.TemporaryDirectory(dir=scratch, ignore_cleanup_errors=True) as folder:
-        printer = [program, str(size), str(block)]
+        printer = ["sh", "-c", f"sleep {CALM:g}; exec {program} {size} {block}"]
         argv = printer if supervisor is None else beside.command(supervisor, printer, Path(folder))
         with (
             subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as printing,

@@ -12,6 +12,15 @@ from pages import benchmark
 _ROOT = Path(__file__).resolve().parent.parent.parent
 # A journal that `make try` once left, without its facts; `tools/record.sh` makes a new one.
 _RECORDED = _ROOT / "docs/recorded"
+# What is quoted although it has no target: it stands beside the same of others.
+_COMPARES = (
+    "ratio",
+    "to the app's start",
+    "Pss together",
+    "of the supervisor to the app's first statement",
+    "SIGTERM to the supervisor",
+    "firstlight against the pipe",
+)
 _NOT_YET = "Nothing was measured yet: `make bench` on a machine with a GPU leaves its table here.\n"
 
 
@@ -47,7 +56,7 @@ def _is_telling(cells: list[str], word: str) -> bool:
     if "C program" in cells[0] or "cuInit" in cells[0]:
         return False  # needs the words of bench/README.md beside it
     # What needs no GPU is quoted from the other run alone where that has a figure of its own.
-    compares = "ratio" in cells[0] or "to the app's start" in cells[0]
+    compares = any(words in cells[0] for words in _COMPARES)
     return (cells[2] != "-" and (word == "gpu" or "volume" in cells[0] or "no GPU" in cells[0])) or compares
 
 
