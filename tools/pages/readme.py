@@ -16,7 +16,7 @@ _RECORDED = _ROOT / "docs/recorded"
 _COMPARES = (
     "ratio",
     "to the app's start",
-    "Pss together",
+    ", Pss together",
     "of the supervisor to the app's first statement",
     "SIGTERM to the supervisor",
     "firstlight against the pipe",
