@@ -20,6 +20,7 @@ from firstlight.system.loop import Loop
 TYPE_CHECKING = False  # `typing` has the same name, and costs two milliseconds before the first probe
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
 
     from firstlight.boot.conduct import Abandoned, Boot
     from firstlight.faults.fault import Remedy
@@ -38,6 +39,8 @@ def run(settings: Settings, command: Sequence[str], variables: Mapping[str, str]
         SettingsError, UsageError: a check or a companion makes no sense. Nothing was started then.
     """
     started = clock.now()
+    if settings.log_format == "json":
+        standard_error.speak_json()
     app_command.find(command[0], variables)
     chosen = _chosen(settings, command)
     if chosen is not None:
@@ -56,6 +59,8 @@ def run(settings: Settings, command: Sequence[str], variables: Mapping[str, str]
 
     directory = None if settings.dry_run else settings.state_dir or boot_journal.default_directory(variables)
     journal = boot_journal.Journal(loop, directory, environment, started=started)
+    if settings.log_format == "json":
+        standard_error.speak_json(boot=journal.boot)
     tell = _say_nothing if settings.quiet else standard_error.say
     parts = Parts(settings=settings, environment=environment, loop=loop, journal=journal, tell=tell, started=started, seen=seen)
     crew = app_crew.build(loop, journal, settings, variables, tell, chosen)
@@ -172,10 +177,9 @@ def _report(boot: Boot, outcome: Abandoned) -> None:
     from firstlight.report.style import choose
 
     style = choose(os.environ, terminal=os.isatty(2), encoding=sys.stderr.encoding)
-    report = give_up.render(
-        outcome.diagnosis, outcome.step, treatments=boot.treatments, attempts=boot.attempts, elapsed=boot.elapsed, style=style
-    )
-    standard_error.write(report)
+    tried: Any = {"treatments": boot.treatments, "attempts": boot.attempts, "elapsed": boot.elapsed}
+    report = give_up.render(outcome.diagnosis, outcome.step, style=style, **tried)
+    standard_error.write(report, **give_up.encode(outcome.diagnosis, outcome.step, **tried))
 
 
 def _end_children(loop: Loop, journal: Journal) -> None:

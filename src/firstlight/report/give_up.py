@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from firstlight.errors import ExitCode
 from firstlight.faults.fault import Diagnosis, Finding
@@ -45,13 +45,35 @@ def render(diagnosis: Diagnosis, ending: Ending, *, treatments: Sequence[str], a
         lines += _labelled("Who acts", [f"{words.ACTOR[cause.fault.actor]}; {words.TIME[cause.persistence]}"], style)
     tried = [f"{words.count(attempts, 'attempt')} in {words.duration(elapsed)}; given up: {printable(ending.reason)}"]
     lines += _labelled("Tried", [*_first([printable(treatment) for treatment in treatments], _TREATMENTS), *tried], style)
-    advice = cause.fault.advice if cause is not None else "Run `firstlight doctor` here, and start the container on another host."
-    lines += _labelled("Do next", [advice], style)
+    lines += _labelled("Do next", [_advice(cause)], style)
     more = f"firstlight explain {cause.fault.id}" if cause is not None else "firstlight facts"
     lines += _labelled("Read on", [f"`{more}`, `firstlight doctor`, `firstlight timeline`"], style)
     lines += _labelled("Exit code", [f"{int(ending.code)}: {_CODES.get(ending.code, 'see docs/reference/exit-codes.md')}"], style)
     lines.append(style.mark("line") * WIDTH)
     return fit("\n".join(lines) + "\n", style)
+
+
+def encode(diagnosis: Diagnosis, ending: Ending, *, treatments: Sequence[str], attempts: int, elapsed: float) -> dict[str, Any]:
+    """The report as JSON-ready data; its `message` is what a person reads first."""
+    cause = diagnosis.root_cause
+    return {
+        "message": f"the command was not started: {_cause(diagnosis, cause)}",
+        "code": int(ending.code),
+        "reason": ending.reason,
+        "fault": cause.fault.id if cause is not None else None,
+        "quotes": dict(cause.evidence.quotes) if cause is not None else {},
+        "others": [finding.fault.id for finding in diagnosis.findings if finding is not cause],
+        "actor": cause.fault.actor.value if cause is not None else None,
+        "persistence": cause.persistence.value if cause is not None else None,
+        "treatments": list(treatments),
+        "attempts": attempts,
+        "seconds": round(elapsed, 3),
+        "advice": _advice(cause),
+    }
+
+
+def _advice(cause: Finding | None) -> str:
+    return cause.fault.advice if cause is not None else "Run `firstlight doctor` here, and start the container on another host."
 
 
 def _title(diagnosis: Diagnosis, style: Style) -> str:
