@@ -78,6 +78,7 @@ class App:
         self._kill_at: float | None = None  # set once a stop has begun
         self._before_stop = before_stop
         self._lost = False  # it does not go although it was killed: it waits for a dead disk or GPU
+        self._group_asked = False  # all of its group have had SIGTERM
         self._term_at: float | None = None  # when a softer stop signal is followed by SIGTERM
         self._rewrite = {signal.SIGTERM: settings.stop_signal, **dict(settings.rewrite)}
         self._mark = f"{journal.boot}/{life}"
@@ -122,7 +123,7 @@ class App:
 
         chosen = leftovers.of_life(self._mark) if escaped else leftovers.nobody
         left = leftovers.Leftovers(self._loop, self.process, chosen, lambda happening: self._take(happening, None))
-        left.end(deadline, asked=self._kill_at is not None)
+        left.end(deadline, asked=self._group_asked)
         if self._interactive:
             terminal.hand_to(os.getpgrp())
 
@@ -191,4 +192,6 @@ class App:
             self._journal.write("signal", stage, **words)
 
     def _send(self, number: int) -> None:
-        self._loop.children.send(self.process, number, group=self._settings.forward == "group")
+        group = self._settings.forward == "group"
+        self._loop.children.send(self.process, number, group=group)
+        self._group_asked |= group and number == signal.SIGTERM

@@ -182,16 +182,15 @@ class Output:
             self._loop.linger(lambda: self._begun == self._life or not pump.running, clock.now() + _BEGIN_PATIENCE)
 
     def drain(self) -> None:
-        """At the very end: let all that was printed go out, as long as whoever reads it takes it."""
+        """At the very end: let all that was printed go out, as long as whoever reads it takes it and nobody asks us to stop."""
         for stream in self._streams:
             stream.close_writing()
         if self._pump is None:
             return
         self._pump.order(order="drain")
         self._pump.close()
-        until = clock.now() + _DRAIN_PATIENCE
-        while self._pump.running and clock.now() < until:
-            self._loop.turn(until)
+        pump = self._pump
+        self._loop.linger(lambda: not pump.running, clock.now() + _DRAIN_PATIENCE, until_stopped=True)
         for stream in self._streams:
             stream.close()
 
