@@ -135,7 +135,7 @@ class App:
 
     def _begin_stop(self, words: str) -> None:
         # Whoever looks at readiness learns it before the app does.
-        self._journal.write("stopping", Stage.STOP, reason=words)
+        self._journal.write("stopping", Stage.STOP, reason=words, for_good=self.stopped_by is not None)
         self._before_stop(words)
         self._kill_at = clock.now() + self._settings.grace
         if self._settings.stop_signal not in (signal.SIGTERM, signal.SIGKILL):

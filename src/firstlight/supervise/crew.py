@@ -38,7 +38,8 @@ def build(
     """Build all that the settings ask for, and start nothing. `variables` is the environment that we were started with."""
     checks = () if chosen is None else chosen.checks
     companions = () if chosen is None else chosen.companions
-    environment = {name: value for name, value in variables.items() if name and "=" not in name and name not in notify.OURS}
+    theirs = {*notify.OURS, *notify.PASSED}
+    environment = {name: value for name, value in variables.items() if name and "=" not in name and name not in theirs}
     patterns = cuda_lines.PATTERNS if chosen is None or chosen.recipe is None else chosen.recipe.patterns
     checker = Checker(loop, journal, environment, checks, patterns, ready_timeout=settings.ready_timeout)
     crew = Crew(loop, journal, settings, checker, tell)
@@ -47,11 +48,11 @@ def build(
     instance = instances.create(journal.boot, settings.run_dir, variables)
     if instance is None and settings.run_dir:
         tell(f"cannot make a directory under {settings.run_dir}: there will be no control socket and no local copy of the output")
-    manager = notify.manager(loop, variables)
+    manager = notify.manager(loop, variables, settings.probe_timeout)
     if manager is not None:
         journal.listeners.append(manager.hear)
-    if instance is not None and any(check.kind.value == "notify" for check in checks):
-        crew.inbox = notify.Inbox(loop, instance, checker.notified)
+    if any(check.kind.value == "notify" for check in checks):
+        crew.inbox = notify.Inbox(loop, instance, journal.boot, checker.notified)
     if _captures(settings):
         from firstlight.supervise.output import Output
 
@@ -120,7 +121,7 @@ class Crew:
         """The app's environment, with what is ours taken out and what is for the app put in."""
         theirs = {name: value for name, value in environment.items() if name not in notify.OURS}
         if self.inbox is not None:
-            theirs["NOTIFY_SOCKET"] = self.inbox.path
+            theirs["NOTIFY_SOCKET"] = self.inbox.address
         return theirs
 
     def begin(self) -> None:

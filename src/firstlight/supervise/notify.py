@@ -20,8 +20,14 @@ if TYPE_CHECKING:
 # What a manager tells its service, and the service's own children must not take for theirs.
 OURS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
-# By how much each wait for a GPU extends the manager's patience beyond its own length, in seconds.
+# Sockets that were passed to us (sd_listen_fds(3)). They are the app's, and no companion's.
+PASSED = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
+
+# By how much each wait for a GPU, and each probe, extends the manager's patience beyond its own length, in seconds.
 _MARGIN = 30.0
+
+# A probe has at most so many steps, each with a deadline of its own.
+_STEPS = 5
 
 _LARGEST = 4096
 
@@ -29,9 +35,10 @@ _LARGEST = 4096
 class Recipient:
     """Whoever started us and wants to know how we are. It is told of journal events, and fed its watchdog."""
 
-    def __init__(self, loop: Loop, address: str, period: float | None) -> None:
-        """`period` is how often it wants a sign of life, in seconds."""
+    def __init__(self, loop: Loop, address: str, period: float | None, probe_timeout: float) -> None:
+        """`period` is how often it wants a sign of life, in seconds; `probe_timeout` is the deadline of one step of a probe."""
         self._loop = loop
+        self._probe_timeout = probe_timeout
         # An abstract name begins with "@", which stands for a NUL.
         self._address = "\0" + address[1:] if address.startswith("@") else address
         import socket  # half a megabyte that only those pay who have a manager
@@ -44,7 +51,7 @@ class Recipient:
 
     def hear(self, event: Event) -> None:
         """A listener of the journal."""
-        words = message(event, ready_before=self._ready)
+        words = message(event, ready_before=self._ready, probe_timeout=self._probe_timeout)
         self._ready = self._ready or event.kind == "ready"
         if words:
             self._send(words)
@@ -61,7 +68,7 @@ class Recipient:
             pass  # it is gone, or does not listen: nobody here depends on it
 
 
-def manager(loop: Loop, variables: Mapping[str, str]) -> Recipient | None:
+def manager(loop: Loop, variables: Mapping[str, str], probe_timeout: float) -> Recipient | None:
     """Who wants to be told, if anybody does."""
     address = variables.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
@@ -69,20 +76,20 @@ def manager(loop: Loop, variables: Mapping[str, str]) -> Recipient | None:
     period = None
     if variables.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid()) and variables.get("WATCHDOG_USEC", "").isdigit():
         period = int(variables["WATCHDOG_USEC"]) / 1e6 or None
-    return Recipient(loop, address, period)
+    return Recipient(loop, address, period, probe_timeout)
 
 
-def message(event: Event, *, ready_before: bool) -> str:
+def message(event: Event, *, ready_before: bool, probe_timeout: float) -> str:
     """What a manager is told of an event; nothing where it is empty. Pure."""
     data = event.data
     if event.kind == "ready":
         return "STATUS=ready" if ready_before else "READY=1\nSTATUS=ready"
     if event.kind == "stopping":
-        return "STOPPING=1\nSTATUS=stopping"
+        return "STOPPING=1\nSTATUS=stopping" if data.get("for_good") else "STATUS=stopping the app"
     if event.kind == "wait":
         seconds = data.get("seconds")
-        patience = int(((seconds if isinstance(seconds, (int, float)) else 0) + _MARGIN) * 1e6)
-        return f"EXTEND_TIMEOUT_USEC={patience}\nSTATUS=waiting for {data.get('fault') or 'a GPU'}"
+        patience = _patience(seconds if isinstance(seconds, (int, float)) else 0)
+        return f"{patience}\nSTATUS=waiting for {data.get('fault') or 'a GPU'}"
     if event.kind == "hold":
         return f"STATUS=holding: {_line(data.get('reason'))}"
     if event.kind == "restart":
@@ -90,10 +97,14 @@ def message(event: Event, *, ready_before: bool) -> str:
     if event.kind == "condition":
         return f"STATUS={event.stage.value}, {data.get('condition')}"
     if event.kind == "stage" and event.stage is Stage.PROBE:
-        return "STATUS=bringing CUDA up"
+        return f"{_patience(_STEPS * probe_timeout)}\nSTATUS=bringing CUDA up"
     if event.kind == "app-started":
         return "STATUS=the app is starting"
     return ""
+
+
+def _patience(seconds: float) -> str:
+    return f"EXTEND_TIMEOUT_USEC={int((seconds + _MARGIN) * 1e6)}"
 
 
 def _line(words: object) -> str:
@@ -101,21 +112,25 @@ def _line(words: object) -> str:
 
 
 class Inbox:
-    """The socket on which the app tells us that it is ready."""
+    """The socket on which the app tells us that it is ready.
 
-    def __init__(self, loop: Loop, directory: str, heard: Callable[[Mapping[str, str]], None]) -> None:
-        """`heard` gets the variables of each message.
+    Attributes:
+        address: what NOTIFY_SOCKET is for the app.
+    """
 
-        Raises:
-            OSError: it cannot be made there.
-        """
+    def __init__(self, loop: Loop, directory: str | None, boot: str, heard: Callable[[Mapping[str, str]], None]) -> None:
+        """`heard` gets the variables of each message. Where no file can be made in `directory`, it has an abstract name after the boot."""
         self._loop = loop
         self._heard = heard
         import socket
 
-        self.path = os.path.join(directory, "notify.sock")
+        self.address = os.path.join(directory or "/proc", "notify.sock")  # nobody can make a file in /proc
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
-        self._socket.bind(self.path)
+        try:
+            self._socket.bind(self.address)
+        except OSError:
+            self.address = f"@firstlight/{boot}/notify"
+            self._socket.bind("\0" + self.address[1:])
         loop.receive(self._socket.fileno(), self._read)
 
     def _read(self) -> None:
