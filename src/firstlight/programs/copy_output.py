@@ -1,6 +1,6 @@
 """Keep copies of the app's output, and look for patterns in it. Started by pump_output.py, which hands it what was passed on.
 
-Configuration: `streams` (see pump_output.py); `tail`, `tail_size`: the instance's own directory, and the bytes kept there for each
+Configuration: `streams` (see pump_output.py); `tail`, `tail_size`: the instance's own directory ("" for none), and the bytes kept there for each
 name in NAME.log and NAME.log.1; `directory`, `size`, `files`: the same on a volume, "" for none; `patterns`: `id` and `regex`, looked
 for in each line of a stream that is passed on, the first 8 KiB of it; `life`: which one is under way (0, unless another pump has died).
 
@@ -91,7 +91,7 @@ def shorten(block: bytes) -> bytes:
 class Copied:
     """One name, such as `app`: both of its streams go into the same copies."""
 
-    def __init__(self, name: str, ring: Kept, volume: Optional[Volume], life: int) -> None:
+    def __init__(self, name: str, ring: Optional[Kept], volume: Optional[Volume], life: int) -> None:
         self.name = name
         self.ring = ring
         self.volume = volume
@@ -109,6 +109,8 @@ class Copied:
     def keep(self, data: bytes) -> None:
         """Into the ring."""
         self.torn = not data.endswith(b"\n")
+        if self.ring is None:
+            return
         try:
             while data:
                 data = data[self.ring.append(data) :]
@@ -180,7 +182,9 @@ def main(configuration: Dict[str, Any], pipes: List[int]) -> None:
     if configuration["directory"]:
         size, files = configuration["size"], configuration["files"]
         volume = Volume(configuration["directory"], {name: Kept(configuration["directory"], name, size, files) for name in names})
-    copied = {name: Copied(name, Kept(configuration["tail"], name, configuration["tail_size"], 2), volume, life) for name in names}
+    # Where nothing can be written there is no instance directory.
+    rings = {name: Kept(configuration["tail"], name, configuration["tail_size"], 2) for name in names if configuration["tail"]}
+    copied = {name: Copied(name, rings.get(name), volume, life) for name in names}
     patterns = Patterns(configuration["patterns"])
     streams: Dict[int, Stream] = {}
     poll = select.poll()

@@ -38,7 +38,8 @@ def adopt_orphans(tell: Callable[[str], None]) -> None:
     try:
         linux.become_subreaper()
     except (OSError, ImportError) as error:
-        tell(f"cannot adopt orphans, and this is not PID 1: what the app leaves behind may stay as zombies ({error})")
+        why = getattr(error, "strerror", None) or error
+        tell(f"cannot adopt orphans, and this is not PID 1: what the app leaves behind may stay as zombies ({why})")
 
 
 class App:

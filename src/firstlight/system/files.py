@@ -43,6 +43,15 @@ def read_text(name: str, limit: int = 1 << 20) -> str:
     return read_bytes(name, limit).decode("utf-8", "surrogateescape")
 
 
+def read_link(name: str) -> str:
+    """Where a symbolic link leads.
+
+    Raises:
+        OSError: there is no such link.
+    """
+    return os.readlink(path(name))
+
+
 def list_directory(name: str) -> list[str]:
     """The names in a directory, sorted.
 

@@ -177,7 +177,15 @@ class Children:
                 changed.append(process)
 
     def orphans(self) -> list[int]:
-        """The pids of living children that we did not start: the kernel gave them to us when their parents died."""
+        """The pids of living children that we did not start: the kernel gave them to us when their parents died.
+
+        Empty where /proc is missing, or that of another PID namespace: the numbers in there are not ours.
+        """
+        try:
+            if files.read_link("/proc/self") != str(os.getpid()):
+                return []
+        except OSError:
+            return []
         pids = [int(name) for name in files.list_directory("/proc") if name.isdigit() and _living_child(name)]
         return [pid for pid in pids if pid not in self.running]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from firstlight.errors import Stopped
-from firstlight.system import clock, process as system_process
+from firstlight.system import clock, files, process as system_process
 from firstlight.system.loop import BACKLOG_LIMIT, Changed, Exited, Loop, Printed, Process, Signalled, program
 
 
@@ -76,6 +76,16 @@ def test_a_grandchild_that_holds_the_pipe_is_not_waited_for(loop: Loop) -> None:
     process = run(loop, "sleep 1000 & echo done")
     assert process.lines() == ["done"]
     loop.children.send(process, signal.SIGKILL)  # its group has outlived it
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_only_a_proc_of_our_own_tells_of_orphans(loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, ours: bool) -> None:
+    process = tmp_path / "proc/77"
+    process.mkdir(parents=True)
+    (process / "stat").write_text(f"77 (odd) name) S {os.getpid()} 1 1")
+    (tmp_path / "proc/self").symlink_to(str(os.getpid() if ours else 4194305))
+    monkeypatch.setattr(files, "ROOT", str(tmp_path))
+    assert loop.children.orphans() == ([77] if ours else [])
 
 
 def test_runaway_output_is_bounded(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
