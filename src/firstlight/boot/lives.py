@@ -110,7 +110,7 @@ def _live(course: Course, proven: Ready | None) -> restart.Restart | restart.End
             parts.journal,
             parts.tell,
             life=course.lives,
-            output=course.crew.app_output,
+            output=course.crew.app_output(course.lives),
             before_stop=course.crew.stop,
         )
         parts.journal.write(
@@ -126,7 +126,8 @@ def _live(course: Course, proven: Ready | None) -> restart.Restart | restart.End
         course.crew.begin_life(course.lives, parts.environment, course.facts)
         app.watch(lambda requested: _ends_life(course, requested))
         good = course.crew.good
-        cause, words = course.crew.end_life(app.exit_code if app.process.status is None else app.process.status)
+        ended = app.exit_code if app.process.status is None else app.process.status
+        cause, words = course.crew.end_life(ended, stopped=app.stopped_by is not None)
         # Another life must not meet what this one left. Where none can follow and we are not PID 1, a daemon may outlive its command.
         again = app.asked is not None or policy(parts).when is not restart.When.NEVER
         app.end_leftovers(escaped=again or os.getpid() == 1)

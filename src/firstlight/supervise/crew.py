@@ -102,10 +102,12 @@ class Crew:
         self._tell = tell
         self._watch: Watch | None = None
 
-    @property
-    def app_output(self) -> tuple[int | None, int | None]:
-        """The app's stdout and stderr; None for our own."""
-        return (None, None) if self.output is None else self.output.app()
+    def app_output(self, number: int) -> tuple[int | None, int | None]:
+        """The app's stdout and stderr in the life of this number, which is about to begin; None for our own."""
+        if self.output is None:
+            return None, None
+        self.output.begin_life(number)
+        return self.output.app()
 
     @property
     def checks(self) -> list[dict[str, str]]:
@@ -155,11 +157,11 @@ class Crew:
         self._checker.stop(reason)
         self._end_watch()
 
-    def end_life(self, status: int) -> tuple[restart.Cause, str]:
-        """The app has ended. Why, and in words."""
+    def end_life(self, status: int, *, stopped: bool) -> tuple[restart.Cause, str]:
+        """The app has ended. Why, and in words; where somebody has stopped it, nobody needs to know more."""
         self._end_watch()
         if self.output is not None:
-            self.output.end_life(wait=status != 0)
+            self.output.end_life(wait=status != 0 and not stopped)
         return self._checker.end_life(status)
 
     def look(self) -> None:

@@ -26,8 +26,9 @@ _FIRST = 3
 # The copy in the instance directory, for the status page and `firstlight logs`, in bytes.
 _TAIL = 256 << 10
 
-# How long the end of a life waits until all that the app printed was looked at, in seconds.
-_OVER_PATIENCE = 0.5
+# How long the end of a life waits until all that the app printed was looked at, in seconds. Most of it is there for a pump that has
+# just been started, from a slow volume.
+_OVER_PATIENCE = 2.0
 
 # How long the next life waits until the pump knows of it, in seconds: what an app prints before that counts as the last life's.
 _BEGIN_PATIENCE = 0.1
@@ -169,17 +170,23 @@ class Output:
         if self._pump is not None and self._streams:
             self._pump.start()
 
+    def begin_life(self, number: int) -> None:
+        """The app is about to be started: what is printed from here on belongs to the life of this number."""
+        pump = self._pump
+        if number == self._life:
+            return  # the first one: the pump begins in it
+        self._life = number
+        if pump is not None and pump.order(order="life", life=number):
+            self._loop.linger(lambda: self._begun == number or not pump.running, clock.now() + _BEGIN_PATIENCE)
+
     def end_life(self, *, wait: bool) -> None:
-        """The app has ended. Where it matters, wait a moment until all that it printed was looked at: what comes later is the next life's."""
+        """The app has ended. Where it matters, wait a moment until all that it printed was looked at."""
         pump = self._pump
         if pump is not None and pump.running:
             self._over = sum(stream.name == "app" for stream in self._open_streams)
             pump.order(order="life", life=self._life, over=True)
             if wait:
-                self._loop.linger(lambda: self._over <= 0 or not pump.running, clock.now() + _OVER_PATIENCE)
-        self._life += 1
-        if pump is not None and pump.order(order="life", life=self._life):
-            self._loop.linger(lambda: self._begun == self._life or not pump.running, clock.now() + _BEGIN_PATIENCE)
+                self._loop.linger(lambda: self._over <= 0 or not pump.running, clock.now() + _OVER_PATIENCE, until_stopped=True)
 
     def drain(self) -> None:
         """At the very end: let all that was printed go out, as long as whoever reads it takes it and nobody asks us to stop."""
