@@ -24,6 +24,9 @@ ORDERS = {
     "status": "say how the boot stands",
 }
 
+# The order after which nobody may be left to answer.
+_LAST = "stop"
+
 # The agent answers within a tenth of a second, and gives an order three.
 _PATIENCE = 10.0
 
@@ -87,6 +90,10 @@ def _ask(path: str, method: str, address: str) -> dict[str, Any]:
         body = response.read()
     except (FileNotFoundError, ConnectionRefusedError):
         raise errors.UsageError(f"cannot reach firstlight: nobody listens on {path}; it has ended, or has not come so far") from None
+    except (http.client.RemoteDisconnected, ConnectionResetError) as error:
+        if address == f"/v1/{_LAST}":
+            return {"order": _LAST, "words": "everything has ended"}  # before the agent could say so
+        raise errors.UsageError(f"cannot reach firstlight over {path}: {error}") from None
     except PermissionError:
         raise errors.UsageError(f"cannot reach firstlight: {path} belongs to another user; ask as that user, or as root") from None
     except (OSError, http.client.HTTPException) as error:

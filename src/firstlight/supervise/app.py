@@ -27,6 +27,9 @@ SYNCHRONOUS = frozenset(
 # These begin a stop. Every other signal is forwarded and means what the app takes it for: QUIT dumps a JVM's threads, HUP reloads.
 STOPPING = frozenset({signal.SIGTERM, signal.SIGINT})
 
+# How an app on a terminal ends that got Ctrl-C or Ctrl-\\ there. We did not get it: the app alone is in the foreground.
+_ENDED_BY_KEY = frozenset({-signal.SIGINT, -signal.SIGQUIT, 128 + signal.SIGINT, 128 + signal.SIGQUIT})
+
 # timeout(1) and others send a signal to us and to our group: two within microseconds are one request.
 _SAME_REQUEST = 0.005
 
@@ -113,6 +116,8 @@ class App:
                 self._send(signal.SIGTERM)
             if self._kill_at is not None and now >= self._kill_at and not self.process.ended:
                 self._kill()
+        if self._interactive and self.process.status in _ENDED_BY_KEY and self.stopped_by is None:
+            self.stopped_by = "a key at the terminal"
 
     def end_leftovers(self, *, escaped: bool = False) -> None:
         """End what it has left: its process group and, on demand, what has slipped out of that and is of this life."""
