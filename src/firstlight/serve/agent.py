@@ -9,13 +9,10 @@ It ends with 0 when its input does; with 75 when the journal has a gap, so that 
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import sys
 
-CANNOT_SERVE = 69
-START_ANEW = 75
+from firstlight.serve import telling
 
 
 def main() -> int:
@@ -25,17 +22,9 @@ def main() -> int:
     try:
         from firstlight.serve import running
     except ModuleNotFoundError as error:
-        answer(step="trouble", words=f"cannot serve the status page: {error}; `pip install firstlight` brings what it needs")
-        return CANNOT_SERVE
+        telling.answer(step="trouble", words=f"cannot serve the status page: {error}; `pip install firstlight` brings what it needs")
+        return telling.CANNOT_SERVE
     return running.run()
-
-
-def answer(**words: object) -> None:
-    """Tell the core. Where nobody listens any more our own end is near."""
-    try:
-        os.write(1, (json.dumps(words) + "\n").encode("ascii"))
-    except OSError:
-        pass
 
 
 if __name__ == "__main__":

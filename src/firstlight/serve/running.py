@@ -9,7 +9,7 @@ import secrets
 import time
 from functools import partial
 
-from firstlight.serve import agent, background, configuration, connections
+from firstlight.serve import background, configuration, connections, telling
 from firstlight.serve.access import SHORTEST_TOKEN, Keys
 from firstlight.serve.answers import Answers
 from firstlight.serve.background import Lookup
@@ -43,8 +43,8 @@ async def _run() -> int:
     try:
         orders = configuration.parse(first)
     except ValueError as error:
-        agent.answer(step="trouble", words=str(error))
-        return agent.CANNOT_SERVE
+        telling.answer(step="trouble", words=str(error))
+        return telling.CANNOT_SERVE
     token = _token(orders)
     redactor = Redactor(os.environ, [token] if token else [])
     live = Live(redactor)
@@ -56,7 +56,7 @@ async def _run() -> int:
         past=Lookup(
             partial(background.past_boots, orders.state_dir, orders.boot, redactor) if orders.state_dir else tuple, kept=_PAST_KEPT
         ),
-        order=lambda order, by: agent.answer(step="order", order=order, by=by),
+        order=lambda order, by: telling.answer(step="order", order=order, by=by),
         now=time.monotonic,
         wall=time.time,
     )
@@ -77,8 +77,8 @@ async def _follow(lines: asyncio.StreamReader, live: Live) -> int:
                 return 0
             live.feed(line)
         except (Gap, ValueError) as error:  # a line that is too long is a ValueError
-            agent.answer(step="trouble", words=str(error))
-            return agent.START_ANEW
+            telling.answer(step="trouble", words=str(error))
+            return telling.START_ANEW
 
 
 async def _serve(orders: Configuration, answers: Answers) -> int:
@@ -91,9 +91,9 @@ async def _serve(orders: Configuration, answers: Answers) -> int:
             servers.append(await listener.open(connections.listen_on_path(control)))
     except OSError as error:
         control = None
-        agent.answer(step="trouble", words=f"cannot make the control socket {orders.control}: {error.strerror or error}")
+        telling.answer(step="trouble", words=f"cannot make the control socket {orders.control}: {error.strerror or error}")
     if orders.serve == "off":
-        agent.answer(step="listening", address=None, control=control)
+        telling.answer(step="listening", address=None, control=control)
     else:
         servers.append(await _open_port(orders.serve, listener, control))
     await asyncio.Event().wait()
@@ -110,13 +110,15 @@ async def _open_port(text: str, listener: connections.Listener, control: str | N
             if not troubled:
                 troubled = True
                 reason = str(error) if isinstance(error, ValueError) else f"cannot listen on {text}: {error.strerror or error}"
-                agent.answer(step="trouble", words=f"{reason}; `firstlight ctl status` still tells")
-                agent.answer(step="listening", address=None, control=control)
+                telling.answer(step="trouble", words=f"{reason}; `firstlight ctl status` still tells")
+                telling.answer(step="listening", address=None, control=control)
             await asyncio.sleep(_RETRY)
             continue
         place = listening.getsockname()
         server = await listener.open(listening)
-        agent.answer(step="listening", address=f"[{place[0]}]:{place[1]}" if ":" in place[0] else f"{place[0]}:{place[1]}", control=control)
+        telling.answer(
+            step="listening", address=f"[{place[0]}]:{place[1]}" if ":" in place[0] else f"{place[0]}:{place[1]}", control=control
+        )
         return server
 
 
@@ -135,9 +137,9 @@ def _token(orders: Configuration) -> str | None:
         with open(descriptor, "w", encoding="ascii") as file:
             file.write(token + "\n")
     except OSError as error:
-        agent.answer(step="trouble", words=f"cannot keep a token in {path}: {error.strerror}; none but local askers see the page")
+        telling.answer(step="trouble", words=f"cannot keep a token in {path}: {error.strerror}; none but local askers see the page")
         return None
-    agent.answer(step="token", file=path)
+    telling.answer(step="token", file=path)
     return token
 
 
@@ -149,9 +151,9 @@ def _read_token(path: str | None) -> str | None:
         with open(path, encoding="utf-8") as file:
             token = file.read(4096).strip()
     except (OSError, ValueError) as error:
-        agent.answer(step="trouble", words=f"cannot read the token in {path}: {getattr(error, 'strerror', None) or error}")
+        telling.answer(step="trouble", words=f"cannot read the token in {path}: {getattr(error, 'strerror', None) or error}")
         return None
     if len(token) < SHORTEST_TOKEN or not token.isprintable() or " " in token:
-        agent.answer(step="trouble", words=f"cannot take the token in {path}: it must be one word of {SHORTEST_TOKEN} characters or more")
+        telling.answer(step="trouble", words=f"cannot take the token in {path}: it must be one word of {SHORTEST_TOKEN} characters or more")
         return None
     return token
