@@ -90,6 +90,28 @@ def test_a_library_is_loaded_by_a_program_or_at_the_door_alone() -> None:
     assert not found
 
 
+def test_signals_are_blocked_in_the_first_statement() -> None:
+    for path in (PACKAGE / "__main__.py", ROOT / "tools/onefile_main.py"):
+        statements = [
+            node for node in ast.parse(path.read_text()).body if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+        ]
+        first, second = map(ast.unparse, statements[:2])
+
+        assert first == "import _signal"
+        assert "pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())" in second
+
+
+def test_one_module_knows_the_time_of_day() -> None:
+    """So that no jump of the wall clock changes a timer."""
+    clocks = {"time", "datetime"}
+    knowing = {name for name, tree in MODULES.items() if clocks & {full.partition(".")[0] for full in imported(tree)}}
+
+    assert {name for name in knowing if not in_room(name, "programs/", "serve/", "rehearse/")} == {
+        "system/clock.py",
+        "journal/journal.py",  # the name of a boot
+    }
+
+
 def test_only_settings_reads_variables_of_our_own() -> None:
     found = {
         name

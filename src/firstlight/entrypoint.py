@@ -11,10 +11,10 @@ import signal
 import sys
 
 from firstlight.boot.parts import Parts
-from firstlight.errors import ExitCode, Stopped
+from firstlight.errors import Error, ExitCode, Stopped
 from firstlight.probe import children, fingerprint
 from firstlight.supervise import command as app_command
-from firstlight.system import clock, standard_error
+from firstlight.system import clock, files, standard_error
 from firstlight.system.loop import Loop
 
 TYPE_CHECKING = False  # `typing` has the same name, and costs two milliseconds before the first probe
@@ -28,7 +28,12 @@ if TYPE_CHECKING:
     from firstlight.settings import Settings
     from firstlight.supervise.chosen import Chosen
     from firstlight.supervise.crew import Crew
+    from firstlight.supervise.restart import End
     from firstlight.system.process import Process
+
+# Where Kubernetes has put a file for it, and as much as it takes.
+_TERMINATION_LOG = "/dev/termination-log"
+_TERMINATION_LIMIT = 4096
 
 
 def run(settings: Settings, command: Sequence[str], variables: Mapping[str, str], inherited_mask: Iterable[int]) -> int:
@@ -65,19 +70,24 @@ def run(settings: Settings, command: Sequence[str], variables: Mapping[str, str]
     parts = Parts(settings=settings, environment=environment, loop=loop, journal=journal, tell=tell, started=started, seen=seen)
     crew = app_crew.build(loop, journal, settings, variables, tell, chosen)
     journal.write("boot", Stage.START, command=list(command), pid=os.getpid(), settings=settings.shown())
-    code = int(ExitCode.INTERNAL)
+    code, reason = int(ExitCode.INTERNAL), "a fault of firstlight itself"
     try:
         app.adopt_orphans(parts.tell)
         crew.begin()
-        code = _course(parts, crew, command, prover)
+        end = _course(parts, crew, command, prover)
+        code, reason = end.code, end.reason
     except Stopped as stopped:
-        parts.tell(f"stopped by signal {stopped.signal} while no app was running")
-        code = 128 + stopped.signal
+        code, reason = 128 + stopped.signal, f"stopped by signal {stopped.signal} while no app was running"
+        parts.tell(reason)
+    except Error as error:
+        code, reason = int(error.exit_code), str(error)
+        raise
     finally:
         crew.close()
         _end_children(loop, journal)
-        journal.write("end", Stage.END, code=code)
+        journal.write("end", Stage.END, code=code, reason=reason)
         journal.close()
+        _leave(reason)
     return code
 
 
@@ -132,7 +142,7 @@ def _chosen(settings: Settings, command: Sequence[str]) -> Chosen | None:
     return chosen.choose(settings, command)
 
 
-def _course(parts: Parts, crew: Crew, command: Sequence[str], prover: Process | None) -> int:
+def _course(parts: Parts, crew: Crew, command: Sequence[str], prover: Process | None) -> End:
     """From the first probe to the app's last end."""
     from firstlight.boot import lives
 
@@ -190,6 +200,14 @@ def _end_children(loop: Loop, journal: Journal) -> None:
     for process in list(loop.children.running.values()):
         if process is not journal.writer:
             loop.children.send(process, signal.SIGKILL)
+
+
+def _leave(reason: str) -> None:
+    """Leave the reason of the end where Kubernetes looks for it."""
+    try:
+        files.overwrite(_TERMINATION_LOG, reason.encode("utf-8", "backslashreplace")[:_TERMINATION_LIMIT])
+    except OSError:
+        pass  # nobody wants to know
 
 
 def _say_nothing(line: str) -> None:

@@ -138,6 +138,27 @@ def test_a_hundred_orphans_are_reaped(start: Starter) -> None:
     assert exited["orphans_reaped"] == 100
 
 
+def test_the_exit_code_is_true_while_others_are_reaped(start: Starter) -> None:
+    assert start("sh", "-c", "for i in $(seq 50); do (exit 3 & ) ; done; exit 42").code() == 42
+
+
+def test_a_signal_is_kept_from_the_first_statement_on(start: Starter) -> None:
+    # Long before anything listens to it: as soon as it is blocked, that is before the first import.
+    run = start("sleep", "1000")
+
+    def blocked() -> bool:
+        with contextlib.suppress(OSError, IndexError):
+            status = dict(line.split(":\t", 1) for line in Path(f"/proc/{run.pid}/status").read_text().splitlines())
+            return status["Name"] == "firstlight" and bool(int(status["SigBlk"], 16) & 1 << (signal.SIGTERM - 1))
+        return False
+
+    while not blocked():
+        pass
+    run.send(signal.SIGTERM)
+    assert run.code() == 128 + signal.SIGTERM
+    assert not any(event["kind"] == "app-started" for event in run.events())
+
+
 # Leaves an orphan behind, then looks at the children of its own parent until none of them is dead.
 MAKE_AN_ORPHAN = """
 import os, subprocess, time

@@ -125,6 +125,33 @@ def test_it_works_without_dev_null(contained: Starter) -> None:
     )
 
 
+ENDS = {
+    "the app's code": (("sh", "-c", "exit 5"), (), 5, "the app ended with exit code 5"),
+    "a success": (("true",), (), 0, "the app ended with exit code 0"),
+    "a signal": (("sh", "-c", "kill -9 $$"), (), 137, "the app was killed by signal 9"),
+    "the limit": (
+        ("sh", "-c", "exit 5"),
+        ("--restart", "on-failure", "--restart-limit", "1", "--restart-delay", "1ms"),
+        79,
+        "the app was restarted 1 times within 600 s, the last time because the app ended with exit code 5",
+    ),
+    "no GPU": (("true",), ("--gpus", "all", "--attempts", "1"), 69, "no GPU can be had: "),
+}
+
+
+@pytest.mark.parametrize(("command", "options", "code", "reason"), ENDS.values(), ids=ENDS.keys())
+def test_the_reason_is_left_where_kubernetes_looks_for_it(
+    contained: Starter, tmp_path: Path, command: tuple[str, ...], options: tuple[str, ...], code: int, reason: str
+) -> None:
+    left = tmp_path / "left"
+    left.write_text("what was there before " * 100)
+    put = f"mount -t tmpfs none /dev; touch /dev/termination-log; mount --bind {left} /dev/termination-log"
+    run = contained(*command, options=[*NO_GPU, *options], before=after(put), env={**os.environ, "RUNPOD_GPU_COUNT": "1"})
+    assert run.code() == code
+    assert left.read_text().startswith(reason)
+    assert of(run.events(), "end")[0]["reason"] == left.read_text()
+
+
 # Odd streams
 
 

@@ -39,8 +39,8 @@ class Course:
     history: restart.History = field(default_factory=restart.History)
 
 
-def run(course: Course, prover: Process | None) -> int:
-    """Give the exit code. `prover` is the first proving child, already started; None where no GPU is wanted.
+def run(course: Course, prover: Process | None) -> restart.End:
+    """Give the exit code, and why. `prover` is the first proving child, already started; None where no GPU is wanted.
 
     Raises:
         CommandError: the app cannot be started (126 or 127).
@@ -52,7 +52,7 @@ def run(course: Course, prover: Process | None) -> int:
         proven = None
         if prover is not None:
             outcome = _bring_up(course, course.bring_up(started, seen), prover)
-            if isinstance(outcome, int):
+            if isinstance(outcome, restart.End):
                 return outcome
             if outcome is None:
                 started, seen = clock.now(), fingerprint.take()
@@ -60,31 +60,35 @@ def run(course: Course, prover: Process | None) -> int:
                 continue
             proven = outcome
         if parts.settings.dry_run:
-            parts.tell(f"dry run: would start {course.command[0]}")
-            return int(ExitCode.OK)
+            would = f"dry run: would start {course.command[0]}"
+            parts.tell(would)
+            return restart.End(int(ExitCode.OK), would)
         step = _live(course, proven)
         if isinstance(step, restart.End):
-            return step.code
+            return step
         started, seen = clock.now(), fingerprint.take()
         prover = _new_prover(parts) if step.to is restart.To.GPU and parts.settings.gpus != "none" else None
 
 
-def _bring_up(course: Course, boot: Boot, prover: Process) -> Ready | int | None:
-    """Bring CUDA up. Where that is given up: our exit code, or None after a hold, for once more."""
+def _bring_up(course: Course, boot: Boot, prover: Process) -> Ready | restart.End | None:
+    """Bring CUDA up. Where that is given up: our end, or None after a hold, for once more."""
     from firstlight.boot import conduct
 
     parts = course.parts
     outcome = conduct.conduct(boot, prover)
     if isinstance(outcome, conduct.Rehearsed):
-        parts.tell(f"dry run: would {outcome.would}")
-        return int(ExitCode.OK)
+        would = f"dry run: would {outcome.would}"
+        parts.tell(would)
+        return restart.End(int(ExitCode.OK), would)
     if isinstance(outcome, conduct.Ready):
         parts.tell(conduct.readiness(boot, outcome))
         return outcome
     course.report(boot, outcome)
     parts.journal.write("give-up", Stage.END, code=int(outcome.step.code), reason=outcome.step.reason)
     if parts.settings.on_failure == "exit" or parts.settings.dry_run:
-        return int(outcome.step.code)
+        cause = outcome.diagnosis.root_cause
+        words = "" if cause is None else f"{cause.fault.id}: {cause.evidence.sentence}; "
+        return restart.End(int(outcome.step.code), f"no GPU can be had: {words}{outcome.step.reason}")
     asks = "relocate" if parts.settings.on_failure == "relocate" else None
     _hold(parts, outcome.step.reason, asks)
     return None

@@ -70,6 +70,21 @@ def status(name: str, *, follow: bool = True) -> os.stat_result:
     return os.stat(path(name), follow_symlinks=follow)
 
 
+def overwrite(name: str, data: bytes) -> None:
+    """Give a plain file that is there already another content.
+
+    Raises:
+        OSError: there is no such file, or it cannot be written.
+    """
+    descriptor = os.open(path(name), os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, data)
+    finally:
+        os.close(descriptor)
+
+
 def is_mount(name: str) -> bool:
     """Whether something is mounted at the absolute path. Told from the list of mounts: a hung volume is not touched."""
     try:
