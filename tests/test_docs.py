@@ -177,3 +177,17 @@ def test_every_code_that_the_table_of_exit_codes_names_is_one_of_ours() -> None:
     codes = re.findall(r"^\| (\d+) \|", (ROOT / "docs/reference/exit-codes.md").read_text(), re.MULTILINE)
 
     assert [int(code) for code in codes] == [code.value for code in errors.ExitCode]
+
+
+NAMED_TESTS = re.findall(r"`([\w/]+\.py)::(test_\w+)`", (ROOT / "docs/reference/pid1.md").read_text())
+
+
+def test_the_checklist_of_pid_1_is_not_empty() -> None:
+    assert len(NAMED_TESTS) > 80
+
+
+@pytest.mark.parametrize("path", sorted({path for path, _ in NAMED_TESTS}))
+def test_a_test_that_the_checklist_of_pid_1_names_exists(path: str) -> None:
+    existing = set(re.findall(r"^def (test_\w+)\(", (ROOT / "tests" / path).read_text(), re.MULTILINE))
+
+    assert {name for named, name in NAMED_TESTS if named == path} <= existing
