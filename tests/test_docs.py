@@ -126,6 +126,7 @@ def test_variables_that_are_shown_exist() -> None:
     known = {option.variable for option in settings.OPTIONS} | {
         "FIRSTLIGHT_NAME",  # stands for any of them
         "FIRSTLIGHT_SERVICE_HOST",  # what Kubernetes sets
+        "FIRSTLIGHT_LIFE",  # what each life of the app is told
         "FIRSTLIGHT_TOKEN",  # the page's own clients
     }
     for page in PAGES:

@@ -23,8 +23,8 @@ class ExitCode(IntEnum):
     INTERNAL = 70  # a fault of firstlight itself
     OTHER_HOST = 75  # the host is at fault: try another one
     SETTINGS = 78  # a FIRSTLIGHT_* variable or firstlight.toml is wrong
-    RESTART_LIMIT = 79  # kept for an app that was restarted too often: not given yet
-    NOT_READY = 80  # kept for an app that did not become ready in time: not given yet
+    RESTART_LIMIT = 79  # the app was restarted too often
+    NOT_READY = 80  # the app did not become ready in time (--ready-timeout)
     NOT_EXECUTABLE = 126  # the command was found but may not be executed
     NOT_FOUND = 127  # the command was not found
 
