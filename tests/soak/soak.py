@@ -43,6 +43,8 @@ APP = ROOT / "testing/soaking_app.py"
 FIRSTLIGHT = [str(Path(sys.executable).parent / "firstlight")]
 GRACE = 8.0  # seconds: the default of --grace
 PERIOD = 0.25  # seconds from one look, and one harm, to the next
+# More events than anybody keeps in memory (the agent, 3000): only then can it be seen whether memory grows.
+KEPT_EVENTS = 3300
 VOLUME_SIZE = "256m"
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -160,6 +162,7 @@ class Soak:
     def live(self, popen: subprocess.Popen[bytes]) -> None:
         """Harm and look, until the time is over."""
         begun = time.monotonic()
+        self.fill_memory(popen)
         while (at := time.monotonic() - begun) < self.seconds:
             if popen.poll() is not None:
                 raise SystemExit(f"firstlight has ended with exit code {popen.returncode}: {self.streams[1].complaints}")
@@ -167,6 +170,15 @@ class Soak:
             self.harm.strike(roles, residents=at < self.seconds / 2)
             time.sleep(PERIOD)
         self.harm.recover()
+
+    def fill_memory(self, popen: subprocess.Popen[bytes]) -> None:
+        """Let as many events happen as are kept, each a signal that is passed on."""
+        while len(self.events()) < KEPT_EVENTS and popen.poll() is None:
+            self.observed.look(popen.pid, 0.0)
+            for _ in range(300 if self.observed.core and self.is_ready() else 0):
+                os.kill(self.observed.core, signal.SIGWINCH)
+                time.sleep(0.002)
+            time.sleep(PERIOD)
 
     def end(self, popen: subprocess.Popen[bytes]) -> None:
         """Stop it once the app is ready, as it must become."""
