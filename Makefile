@@ -56,6 +56,10 @@ docs: .venv/ready programs ## make the pages that are generated
 bench: .venv/ready programs build beside ## measure, what needs a GPU too where there is one; the docs take their figures from it
 	@$(PYTHON) bench/run.py $(BENCH) --firstlight "python3 -I -S dist/firstlight.pyz"
 
+.PHONY: soak
+soak: .venv/ready programs ## let it live through a hard hour, as root (SOAK=10m is shorter); the docs take their page from it
+	@$(PYTHON) tests/soak/soak.py --time $(or $(SOAK),1h)
+
 .PHONY: build
 build: .venv/ready ## build the wheel and the one file into dist/
 	@$(PYTHON) -m hatchling build -t wheel
@@ -63,10 +67,12 @@ build: .venv/ready ## build the wheel and the one file into dist/
 
 .PHONY: lock
 lock: .tools/uv/ready ## resolve the requirements anew (UPGRADE=1 takes the newest versions)
-	@for name in uv runtime dev bench; do \
+	@for name in uv runtime dev bench comfyui-app comfyui; do \
 	    printf 'firstlight: locking requirements/%s.txt\n' "$$name" >&2; \
+	    case $$name in comfyui-app) more=--no-deps;; comfyui) more='--excludes comfyui.excludes';; *) more=;; esac; \
 	    (cd requirements && UV_CACHE_DIR=../.tools/cache ../.tools/uv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.10 \
-	        --fork-strategy fewest --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) "$$name.in" --output-file "$$name.txt") || exit 1; \
+	        --fork-strategy fewest --no-header --no-annotate --no-emit-index-url --no-emit-find-links $$more $(if $(UPGRADE),--upgrade) \
+	        "$$name.in" --output-file "$$name.txt") || exit 1; \
 	done
 
 .PHONY: clean

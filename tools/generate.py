@@ -9,10 +9,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from pages import benchmark, command_line, completions, exit_codes, facts, faults, readme, recipes, scenarios, settings
+from pages import benchmark, command_line, completions, exit_codes, facts, faults, readme, recipes, scenarios, settings, soak
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = (exit_codes, command_line, settings, facts, faults, scenarios, recipes, completions, benchmark, readme)
+SOURCES = (exit_codes, command_line, settings, facts, faults, scenarios, recipes, completions, benchmark, soak, readme)
 # Everything in these folders is generated: what no page claims is left over from something that is gone.
 WHOLE_FOLDERS = ("docs/reference/faults", "src/firstlight/cli/completions")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -110,13 +111,32 @@ def test_a_read_only_volume_is_said_once(start_plainly: Starter, small_volume: P
     assert "Read-only file system" in error
 
 
-def test_a_killed_writer_is_said_once(start: Starter) -> None:
+def test_a_killed_writer_is_followed_by_another_and_no_event_is_missing(start: Starter) -> None:
     app = start(*OBEDIENT)
     app.line()
-    os.kill(writer(app), signal.SIGKILL)
-    assert "its writer has ended (signal 9)" in app.says("cannot write the journal")
-    code, error = obey(app_after_ready(app))
-    assert (code, error) == (7, "")
+    first = writer(app)
+    os.kill(first, signal.SIGSTOP)
+    app.send(signal.SIGUSR2)  # an event that it has been handed and does not write
+    app.line()
+    os.kill(first, signal.SIGKILL)
+    eventually(lambda: any("the writer of the journal has ended (signal 9)" in event.get("words", "") for event in app.events()))
+    assert obey(app_after_ready(app)) == (7, "")
+    assert [event["n"] for event in app.events()] == list(range(len(app.events())))
+    assert len([event for event in app.events() if event["kind"] == "signal"]) == 6
+
+
+def test_a_line_that_a_killed_writer_has_left_unfinished_costs_none(start_plainly: Starter) -> None:
+    app = start_plainly(*OBEDIENT)
+    app.line()
+    first = writer(app)
+    (file,) = app.state.glob("boots/*.jsonl")
+    with file.open("a") as journal:
+        journal.write('{"v":1,"n":')
+    os.kill(first, signal.SIGKILL)
+    eventually(lambda: file.read_text().count("\n{") > 2)
+    assert obey(app_after_ready(app)) == (7, "")
+    whole = [json.loads(line) for line in file.read_text().splitlines() if line.endswith("}")]
+    assert [event["n"] for event in whole] == list(range(len(whole)))
 
 
 def test_a_hung_writer_holds_nobody_up(start: Starter) -> None:

@@ -432,8 +432,19 @@ def test_an_unfinished_line_does_not_swallow_the_mark_of_a_new_life(pump: Callab
     pumped.begin_life(2)
 
     assert pumped.answer("matched")["life"] == 0
+    pumped.print(b"again\n")
     pumped.finish()
-    assert pumped.copy() == b"CUDA error: unfinished\n[firstlight: life 2 of the app begins]\n"
+    assert pumped.copy() == b"CUDA error: unfinished\n[firstlight: life 2 of the app begins]\nagain\n"
+
+
+def test_a_life_that_prints_nothing_or_never_comes_leaves_no_line(pump: Callable[..., Pump]) -> None:
+    pumped = pump()
+    pumped.print(b"the only life\n")
+    pumped.begin_life(2)
+
+    pumped.finish()
+
+    assert pumped.copy() == b"the only life\n"
 
 
 def test_a_new_life_begins_after_what_the_last_one_has_left_in_the_pipe(pump: Callable[..., Pump]) -> None:

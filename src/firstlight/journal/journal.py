@@ -2,6 +2,8 @@
 
 A volume can hang, fill up or turn read-only. PID 1 never touches it: it hands lines to the child's stdin without ever
 waiting, keeps the latest events in memory, and says once when they go no further than that.
+
+A writer that dies is followed by another, which is handed all that was not confirmed. So a line may stand in the file twice, and none is missing.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from firstlight.system.loop import Exited, Printed
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from firstlight.system.loop import Happening, Loop
+    from firstlight.system.loop import Happening, Loop, Timer
     from firstlight.system.process import Process
 
 # Events that are kept in memory, for what reads them in this process and for a volume that takes none.
@@ -27,6 +29,9 @@ _KEPT = 2000
 
 # How long a line may stay unwritten before we say so, in seconds.
 _PATIENCE = 5.0
+
+# Pauses before a new writer, in seconds, as often as one after the other dies and has written nothing; then it is given up.
+_PAUSES = (0.0, 1.0, 5.0, 30.0)
 
 # How long the end waits for the last lines to reach the volume, in seconds: a stop must not take longer than a second.
 _CLOSE_PATIENCE = 0.5
@@ -53,7 +58,7 @@ class Journal:
         events: the latest events.
         directory: the state directory; None where events are kept in memory alone.
         listeners: called with every event, as soon as it is one.
-        writer: the child that writes; None before the first event, and where there is nothing to write to.
+        writer: the child that writes, or the last one; None before the first event, and where there is nothing to write to.
     """
 
     def __init__(
@@ -76,7 +81,9 @@ class Journal:
         self._started = started
         self._tell = tell
         self._next = 0
-        self._unwritten: dict[int, float] = {}  # numbers of lines that the writer has not confirmed, and when they were handed over
+        self._unwritten: dict[int, float] = {}  # numbers of lines that no writer has confirmed, and when they were to be written
+        self._deaths = 0  # of writers in a row that have written nothing
+        self._again: Timer | None = None  # when the next writer is started
         self._troubled = False
         self._closing = False
 
@@ -107,6 +114,9 @@ class Journal:
         """Give the last lines a moment to reach the volume. A writer that hangs is left behind: it ends when its volume answers."""
         if self.writer is None:
             return
+        if self._again is not None:
+            self._again.cancel()
+            self._start_again()
         self._closing = True
         self._loop.close_stdin(self.writer)
         until = clock.now() + _CLOSE_PATIENCE
@@ -121,34 +131,58 @@ class Journal:
             return  # the end is the last line; a holder that goes after it is no trouble
         if self.writer is None and not self._troubled:
             self._start_writer(directory)
+        if self._again is not None:
+            self._unwritten[event.number] = clock.now()
+            return
         if self.writer is None or self.writer.ended:
             return
         if self._unwritten and clock.now() - next(iter(self._unwritten.values())) > _PATIENCE:
             self._trouble("the volume does not answer")
-        if self._loop.write(self.writer, line(event)):
+        taken = self._loop.write(self.writer, line(event))
+        if taken or not self._loop.reads(self.writer):  # it is dead, and its end comes next: the line is for the one after it
             self._unwritten[event.number] = clock.now()
-        elif not self.writer.ended:
+        else:
             self._trouble("too many events wait for the volume")
 
-    def _start_writer(self, directory: str) -> None:
+    def _start_writer(self, directory: str, *more: str) -> None:
         try:
-            argv = system_loop.program("write_journal", directory, self.boot)
+            argv = system_loop.program("write_journal", directory, self.boot, *more)
             self.writer = self._loop.start(argv, self._environment, name="journal", keep_stdin=True)
         except OSError as error:
             self._trouble(f"its writer does not start: {error}")
             return
-        self._loop.listeners.append(self._listen)
+        if self._listen not in self._loop.listeners:
+            self._loop.listeners.append(self._listen)
+
+    def _start_again(self) -> None:
+        """Start another writer, with all that its predecessors have not confirmed."""
+        self._again = None
+        assert self.directory is not None
+        self._start_writer(self.directory, "again")
+        for event in [event for event in self.events if event.number in self._unwritten]:
+            assert self.writer is not None
+            if not self._loop.write(self.writer, line(event)):
+                return  # it is dead already
 
     def _listen(self, happening: Happening) -> None:
         """What the writer answers, and its end."""
         if isinstance(happening, Printed) and happening.process is self.writer:
             for answer in self.writer.drain_lines():
                 self._answer(json.loads(answer))
-        elif isinstance(happening, Exited) and happening.process is self.writer and not (self._closing and happening.process.status == 0):
+        elif isinstance(happening, Exited) and happening.process is self.writer and not self._closing:
+            how = _how_ended(happening.process.status)
+            if self._deaths == len(_PAUSES):
+                self._trouble(f"its writer has ended ({how})")
+                return
+            self._again = self._loop.call_at(clock.now() + _PAUSES[self._deaths], self._start_again)
+            self._deaths += 1
+            self.note("log", words=f"the writer of the journal has ended ({how}); a new one goes on")
+        elif isinstance(happening, Exited) and happening.process is self.writer and happening.process.status != 0:
             self._trouble(f"its writer has ended ({_how_ended(happening.process.status)})")
 
     def _answer(self, answer: Mapping[str, Any]) -> None:
         if answer["step"] == "wrote":
+            self._deaths = 0
             for number in range(answer["first"], answer["last"] + 1):
                 self._unwritten.pop(number, None)
         else:

@@ -95,8 +95,7 @@ class Copied:
         self.name = name
         self.ring = ring
         self.volume = volume
-        self.life = life
-        self.lives: Dict[str, int] = {}  # which life each stream of the app has come to
+        self.life = life  # the one that is under way, as far as the copies say
         self.torn = False  # the last line is not finished: a line of ours begins on one of its own
         self.ring_troubled = False
 
@@ -126,16 +125,11 @@ class Copied:
             self.volume.miss(self.name, size)
         self.keep((b"\n" if self.torn else b"") + marker(size))
 
-    def come_to(self, stream: str, life: Optional[int]) -> None:
-        """A stream begins another life, or has ended. Where all of them have begun it, a line says so."""
-        if life is None:
-            self.lives.pop(stream, None)
-        else:
-            self.lives[stream] = life
-        begun = min(self.lives.values(), default=0)
-        if begun > self.life:
-            self.life = begun
-            self.write((b"\n" if self.torn else b"") + b"[firstlight: life %d of the app begins]\n" % begun)
+    def come_to(self, life: int) -> None:
+        """Something was printed in this life; where it is the first thing, a line says so before it."""
+        if life > self.life:
+            self.life = life
+            self.write((b"\n" if self.torn else b"") + b"[firstlight: life %d of the app begins]\n" % life)
 
 
 class Stream:
@@ -152,11 +146,12 @@ class Stream:
             self.take(kind, data)
         if self.incoming.ended and self.lines is not None:
             self.lines.end()
-            self.copied.come_to(self.lines.stream, None)
         return not self.incoming.ended
 
     def take(self, kind: int, data: bytes) -> None:
         """One frame."""
+        if kind in (DATA, MISSED) and self.lines is not None:
+            self.copied.come_to(self.lines.life)
         if kind == DATA:
             self.copied.write(data)
             if self.lines is not None:
@@ -169,8 +164,6 @@ class Stream:
             self.lines.life = order["life"]
             if order.get("over"):
                 answer(step="over", life=order["life"])
-            else:
-                self.copied.come_to(self.lines.stream, order["life"])
 
 
 def main(configuration: Dict[str, Any], pipes: List[int]) -> None:
@@ -192,7 +185,6 @@ def main(configuration: Dict[str, Any], pipes: List[int]) -> None:
         lines = None
         if stream["to"] is not None:
             lines = Lines(stream["stream"], patterns, life)
-            copied[stream["name"]].lives[stream["stream"]] = life
         streams[pipes[number]] = Stream(Incoming(pipes[number]), copied[stream["name"]], lines)
         poll.register(pipes[number], select.POLLIN)
     while streams:

@@ -1,6 +1,6 @@
 """Write the journal of one boot: lines from standard input, appended to DIRECTORY/boots/BOOT.jsonl.
 
-    write_journal.py DIRECTORY BOOT
+    write_journal.py DIRECTORY BOOT [again]      again: it goes on after one that has died
 
 It is the only process that touches the volume: when that hangs, this hangs and nobody else. It ends when its input does.
 Every line is one write to a file opened for append, which is what network volumes keep even when two machines use them;
@@ -22,9 +22,10 @@ KEPT = 5000  # lines that wait for a volume which takes none; the oldest go firs
 class Writer:
     """The file, and the lines that are not in it yet."""
 
-    def __init__(self, directory: str, boot: str) -> None:
+    def __init__(self, directory: str, boot: str, *, again: bool) -> None:
         self.directory = directory
         self.boot = boot
+        self.again = again
         self.waiting: Deque[Tuple[int, str, bytes]] = collections.deque(maxlen=KEPT)  # number, stage, line
         self.descriptor: Optional[int] = None
         self.stage = ""
@@ -41,7 +42,8 @@ class Writer:
         written: List[int] = []
         try:
             if self.descriptor is None:
-                self.descriptor = open_file(self.directory, self.boot)
+                self.descriptor = open_file(self.directory, self.boot, again=self.again)
+                self.torn = self.again and is_torn(self.descriptor)
             while self.waiting:
                 number, stage, line = self.waiting[0]
                 self.append(line)
@@ -68,8 +70,8 @@ class Writer:
             raise OSError(None, "the volume took a part of a line only; it is full")
 
 
-def open_file(directory: str, boot: str) -> int:
-    """The journal's file. Others may write to the volume: no link is followed below the state directory.
+def open_file(directory: str, boot: str, *, again: bool) -> int:
+    """The journal's file, a new one unless `again`. Others may write to the volume: no link is followed below the state directory.
 
     A command line can hold a secret, so nobody else may read it.
     """
@@ -81,9 +83,18 @@ def open_file(directory: str, boot: str) -> int:
         pass
     folder = os.open(boots, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        return os.open(boot + ".jsonl", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW, 0o600, dir_fd=folder)
+        how = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(boot + ".jsonl", how if again else how | os.O_EXCL, 0o600, dir_fd=folder)
+        os.set_blocking(descriptor, True)
+        return descriptor
     finally:
         os.close(folder)
+
+
+def is_torn(descriptor: int) -> bool:
+    """Whether the last line of the file is not finished."""
+    size = os.fstat(descriptor).st_size
+    return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
 
 
 def answer(**words: object) -> None:
@@ -98,7 +109,7 @@ def main() -> int:
     """Write until the input ends."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the end of the input ends it, after the last line
-    writer = Writer(sys.argv[1], sys.argv[2])
+    writer = Writer(sys.argv[1], sys.argv[2], again="again" in sys.argv[3:])
     unfinished = b""
     while True:
         piece = os.read(0, 1 << 16)

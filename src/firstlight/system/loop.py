@@ -154,6 +154,11 @@ class Loop:
             self._flush(process)
         return pipes.stdin is not None
 
+    def reads(self, process: Process) -> bool:
+        """Whether the child still has its stdin open, as far as is known."""
+        pipes = self._pipes.get(process)
+        return pipes is not None and pipes.stdin is not None
+
     def close_stdin(self, process: Process) -> None:
         """Let the child see the end of its input, after what still waits to be written."""
         pipes = self._pipes.get(process)

@@ -1,0 +1,3 @@
+"""No nodes: see prestartup_script.py."""
+
+NODE_CLASS_MAPPINGS = {}

@@ -1,0 +1,135 @@
+"""The real ComfyUI 0.3.75, on the CPU, under the installed command: what kills it, what makes a zombie of it, and what comes of that.
+
+The GPU stage and the watch have a simulated machine; ComfyUI and its PyTorch are real and know nothing of it.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Callable
+
+import pytest
+from comfyui import FIRSTLIGHT, ComfyUI, end_worker, kill, processes_below
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+# On a loaded machine it takes a while to end by itself.
+PATIENT = "--grace=100s"
+
+Start = Callable[..., ComfyUI]
+
+
+def test_it_is_brought_back_from_whatever_befalls_it(start: Start) -> None:
+    comfyui = start(options=["--watch=1s", PATIENT], nodes=["worker_death"])
+
+    first = comfyui.ready(1)
+    assert first["words"] == "system-stats: status 200; queue: status 200; answers: status 200"
+    comfyui.is_answered("/readyz", 200)
+    assert comfyui.get("/system_stats")["system"]["comfyui_version"] == "0.3.75"
+    assert comfyui.generate() == "success"
+
+    kill(comfyui.pid())
+    restart = comfyui.restart(1)
+    assert (restart["cause"], restart["to"], restart["reason"]) == ("app", "app", "the app was killed by signal 9")
+    comfyui.is_answered("/readyz", 503)
+    comfyui.ready(2)
+    comfyui.is_answered("/readyz", 200)
+
+    # Its worker dies of an exception, and no prompt waits: only the line tells.
+    comfyui.queue(end_worker("loud"))
+    restart = comfyui.restart(2)
+    assert (restart["cause"], restart["to"]) == ("zombie", "app")
+    assert restart["reason"].startswith("what does its work is dead: it printed 'Exception in thread Thread-")
+    comfyui.ready(3)
+
+    # Its worker dies without a word: only the prompts that wait tell.
+    comfyui.queue(end_worker("silent"))
+    comfyui.queue(end_worker("silent"))
+    restart = comfyui.restart(3)
+    assert (restart["cause"], restart["to"]) == ("zombie", "app")
+    assert restart["reason"] == "check queue failed: queue_pending is not empty and queue_running is empty"
+    comfyui.ready(4)
+
+    # Its worker dies of CUDA: the GPU is proven again before it gets another life.
+    proofs = len(comfyui.events("proof"))
+    comfyui.queue(end_worker("cuda"))
+    restart = comfyui.restart(4)
+    assert (restart["cause"], restart["to"]) == ("poisoned", "gpu")
+    comfyui.ready(5)
+    assert len(comfyui.events("proof")) == proofs + 1
+    assert comfyui.generate() == "success"
+
+    comfyui.is_answered("/readyz", 200)
+    metrics = comfyui.page("/metrics")[1]
+    counts = {
+        cause: int(float(count))
+        for cause, count in re.findall(r'^firstlight_app_restarts_total{cause="(\w+)"} (\S+)$', metrics, re.MULTILINE)
+    }
+    assert {cause: count for cause, count in counts.items() if count} == {"app": 1, "zombie": 2, "poisoned": 1}
+    status, page = comfyui.page("/")
+    assert status == 200
+    assert "To see the GUI go to" in page  # the last that it printed
+    assert "what does its work is dead" in page
+
+    below = processes_below(comfyui.popen.pid)
+    assert sum("main.py" in words for words in below if "firstlight" not in words) == 1, below
+    assert not [words for words in below if ") Z " in words]
+
+    assert comfyui.stop() == 0
+    assert "Stopped server" in comfyui.printed()
+    assert [event["number"] for event in comfyui.events("signal")][-1:] == [15]
+    assert [event["n"] for event in comfyui.events()] == list(range(len(comfyui.events())))
+    ends = [(event["life"], event["code"]) for event in comfyui.events("app-exited")]
+    assert ends == [(1, 137), (2, 0), (3, 0), (4, 0), (5, 0)]
+
+
+def test_as_pid_1_it_stops_by_its_own_way_and_what_it_printed_is_kept_byte_for_byte(start_as_pid1: Start) -> None:
+    comfyui = start_as_pid1(options=["--quiet", PATIENT])
+    comfyui.ready(1)
+
+    assert comfyui.stop() == 0
+    kept = subprocess.run([FIRSTLIGHT, "logs", f"--run-dir={comfyui.folder / 'run'}"], capture_output=True, check=True).stdout
+    copied = subprocess.run([FIRSTLIGHT, "logs", f"--log-dir={comfyui.folder / 'logs'}"], capture_output=True, check=True).stdout
+    printed = (comfyui.folder / "printed").read_bytes()
+    assert printed.endswith(b"Stopped server\n")
+    assert kept == copied == printed
+    stops = [(event["number"], event["as"]) for event in comfyui.events("signal")]
+    assert stops == [(signal.SIGTERM, signal.SIGINT)]
+    assert [event["code"] for event in comfyui.events("app-exited", "end")] == [0, 0]
+
+
+def test_a_port_that_is_taken_is_waited_for(start_as_pid1: Start) -> None:
+    comfyui = start_as_pid1()
+    with socket.create_server(("127.0.0.1", comfyui.port)):
+        restart = comfyui.restart(1)
+        assert (restart["cause"], restart["reason"]) == ("app", "the app ended with exit code 1")
+        assert "address already in use" in comfyui.printed()
+        assert not comfyui.events("ready")
+    assert comfyui.ready(2)
+
+
+def test_a_custom_node_that_ends_it_at_import_makes_us_give_up_in_the_end(start_as_pid1: Start) -> None:
+    comfyui = start_as_pid1(options=["--restart-limit=1"], nodes=["ends_at_import"])
+
+    assert comfyui.popen.wait() == 79
+    assert [event["code"] for event in comfyui.events("app-exited")] == [3, 3]
+    assert [event["reason"] for event in comfyui.events("restart")] == ["the app ended with exit code 3"]
+    assert "giving up the app: the app was restarted 1 times within 600 s" in comfyui.printed()
+
+
+def test_where_it_finds_no_driver_the_gpu_is_proven_again_and_where_its_torch_has_no_cuda_it_is_not(start: Start) -> None:
+    comfyui = start(flags=[], nodes=["driver_not_found"])
+
+    restart = comfyui.restart(1)
+    assert (restart["cause"], restart["to"]) == ("cuda", "gpu")
+    assert "RuntimeError: Found no NVIDIA driver on your system." in restart["reason"]
+    assert "execution.py" in comfyui.printed()  # the trace leads through ComfyUI's own start
+    proofs = len(comfyui.events("proof"))
+
+    restart = comfyui.restart(2)
+    assert (restart["cause"], restart["to"]) == ("app", "app")
+    assert "AssertionError: Torch not compiled with CUDA enabled" in comfyui.printed()
+    assert len(comfyui.events("proof")) == proofs + 1

