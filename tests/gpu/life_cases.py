@@ -31,6 +31,7 @@ from typing import Any
 import device_cgroup
 import enter
 import kernel
+import lives_page
 import machine as machines
 
 HERE = Path(__file__).resolve().parent
@@ -401,9 +402,9 @@ def alone(count: int) -> int:
 
 def main() -> int:
     """What the command line asks for."""
-    parser = argparse.ArgumentParser(description="Watch a real GPU.")
+    parser = argparse.ArgumentParser(description="Lives of an app on a real GPU.")
     parser.add_argument("--firstlight", default=f"{sys.executable} -m firstlight")
-    parser.add_argument("--out", type=Path, default=Path(tempfile.gettempdir()) / "firstlight-watch-cases")
+    parser.add_argument("--out", type=Path, default=Path(tempfile.gettempdir()) / "firstlight-life-cases")
     parser.add_argument("--only", action="append", choices=CASES)
     parser.add_argument("--alone", action="store_true")
     parser.add_argument("--looks", type=int, default=10)
@@ -425,6 +426,9 @@ def main() -> int:
         print(f"{results[-1].verdict:8} {name}: {'; '.join(results[-1].complaints) or shown}", flush=True)
         data = [dataclasses.asdict(result) for result in results]
         (arguments.out / "life-results.json").write_text(json.dumps(data, indent=1) + "\n")
+        stories = {case: " ".join((function.__doc__ or "").split()) for case, function in CASES.items()}
+        page = lives_page.render(machines.describe(machines.examine(str(arguments.out))), results, stories, PERIOD)
+        (arguments.out / "gpu-lives.md").write_text(page)
     return 1 if any(result.verdict == "fail" for result in results) else 0
 
 
