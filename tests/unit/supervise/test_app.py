@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -22,11 +23,11 @@ def loop() -> Iterator[Loop]:
     made.close()
 
 
-def start(loop: Loop, script: str) -> app.App:
+def start(loop: Loop, script: str, before_stop: Callable[[str], object] = bool) -> app.App:
     """Start a script as the app."""
     journal = Journal(loop, None, {}, started=0.0)
     chosen = settings.load({}, {}).changed(grace=3600.0)
-    return app.App(loop, ["sh", "-c", script], os.environ, chosen, journal, print, before_stop=lambda reason: None)
+    return app.App(loop, ["sh", "-c", script], os.environ, chosen, journal, print, before_stop=before_stop)
 
 
 def test_a_stop_signal_that_waits_starts_nothing(loop: Loop, capfd: pytest.CaptureFixture[str]) -> None:
@@ -44,3 +45,26 @@ def test_our_own_faults_are_not_forwarded(loop: Loop, number: int) -> None:
     running.watch(lambda requested: False)
     running.end_leftovers()
     assert running.exit_code in {4, 128 + signal.SIGUSR1}  # as USR1 finds the trap set or not; never that of the fault
+
+
+def pending(process: int) -> int:
+    """The signals that wait for a process, as a mask."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(status.split("ShdPnd:")[1].split()[0], 16)
+
+
+def test_what_must_know_of_a_stop_knows_it_before_the_app(loop: Loop) -> None:
+    # A suspended app takes no signal, so that one which was sent can be seen.
+    seen: list[int] = []
+
+    def before_stop(_: str) -> None:
+        seen.append(pending(running.process.pid))
+        os.kill(os.getpid(), signal.SIGTERM)  # the second one ends the grace
+
+    running = start(loop, "exec sleep 1000", before_stop)
+    os.kill(running.process.pid, signal.SIGSTOP)
+    loop.wait_for(lambda: running.process.suspended, None)
+    os.kill(os.getpid(), signal.SIGTERM)
+    running.watch(lambda requested: False)
+    assert seen == [0]
+    assert running.exit_code == 128 + signal.SIGKILL
