@@ -80,6 +80,15 @@ def test_a_stop_ends_a_hold_at_once(holding: subprocess.Popen[str], tmp_path: Pa
     assert (holding.returncode, output) == (143, "")
 
 
+def test_an_agent_that_nobody_asked_for_says_nothing(start: Starter, tmp_path: Path) -> None:
+    # It has to be there for orders all the same.
+    app = start(*OBEDIENT, options=[*NO_GPU, "--run-dir", str(tmp_path / "run")])
+    app.line()
+    eventually(lambda: of(app.events(), "agent"))
+    ctl("stop", tmp_path / "run")
+    assert app.finish() == (7, b"got 15\n", b"")
+
+
 def ordered(start: Starter, tmp_path: Path, *app: str, options: tuple[str, ...] = ()) -> Running:
     return start(*app, options=[*NO_GPU, "--serve", "off", "--run-dir", str(tmp_path / "run"), *options])
 

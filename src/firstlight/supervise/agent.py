@@ -100,7 +100,7 @@ class Agent:
             self._journal.note("agent", listening=said.get("address"), control=said.get("control"))
             if self._asked_for and said.get("address"):
                 self._say(f"the status page is at http://{said['address']}/")
-        elif step == "token":
+        elif step == "token" and self._asked_for:
             self._say(f"the token of the status page is in {said.get('file')}")
         elif step == "trouble":
             self._journal.note("agent", trouble=said.get("words"))
