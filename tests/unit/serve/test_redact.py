@@ -104,3 +104,11 @@ def test_names_of_secrets(name: str, secret: bool) -> None:
 
 def test_half_a_character_does_no_harm() -> None:
     assert Redactor({}).text("a \ud800 b").encode()
+
+
+@pytest.mark.parametrize("repeated", ["-", "a.", "--token", "a-", "eyJaaaaaaaa-", "://", "token ", "token\t= "])
+def test_a_long_line_of_odd_text_does_not_take_for_ever(repeated: str) -> None:
+    """What took the square of its length would take hours here, and the page with it: the test's own limit ends that."""
+    text = repeated * ((256 << 10) // len(repeated))
+
+    assert Redactor({}).text(text + " .\nAPI_KEY=abc").endswith(f"\nAPI_KEY={HIDDEN}")
