@@ -31,10 +31,10 @@ _NO_SECRET = re.compile(r"(?:[-_.](?:file|path|dir|fd|name|id|limit|count|size|t
 # The text is the app's, and may be one line of a hundred thousand dashes: none of these looks at a place more often than a few
 # times. So they begin with what is rare, and what may stand before that is looked for from there, backwards.
 _PATTERNS = (
-    # --api-key X, API_KEY=X, "password": "X", password: X
+    # --api-key X, API_KEY=X, "password": "X", password: X; JSON inside other text has \" for "
     (
         re.compile(
-            rf"""((?:{_NAMES})s?["']?(?:\s*[=:]\s*|\s+(?=\S)))(?!\[redacted)("[^"]*"|'[^']*'|(?:Bearer|Basic)\s+\S+|[^\s"',;&}}\]]+)""",
+            rf"""((?:{_NAMES})s?(?:\\*["'])?(?:\s*[=:]\s*|\s+(?=\S)))(?!\[redacted)(\\*"[^"]*"|\\*'[^']*'|(?:Bearer|Basic)\s+\S+|[^\s"',;&}}\]]+)""",
             re.IGNORECASE,
         ),
         None,
@@ -104,7 +104,7 @@ def _hide_named(match: re.Match[str]) -> str:
     before = match.string[max(0, match.start() - _LONGEST_NAME) : match.start()]
     begins = _BACKWARDS.match(before[::-1])
     whole = (begins[0][::-1] if begins else "") + match[1]
-    name = whole.strip().rstrip("=:").strip("\"' -")
+    name = whole.strip().rstrip("=:").strip("\\\"' -")
     flag = whole.startswith("-")
     # "the token is wrong" is a sentence; "--token is" and "token: is" are not.
     if not (flag or "=" in match[1] or ":" in match[1]) or not secret_name(name):

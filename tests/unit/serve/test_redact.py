@@ -51,6 +51,7 @@ def test_a_secret_lies_nowhere_in_data(secret: str) -> None:
         ("--api-key=abc", f"--api-key={HIDDEN}"),
         ("HF_TOKEN=abc run", f"HF_TOKEN={HIDDEN} run"),
         ('{"password": "a b", "x": 1}', f'{{"password": {HIDDEN}, "x": 1}}'),
+        (r'"{\"password\": \"a b\", \"x\": 1}"', rf'"{{\"password\": {HIDDEN}, \"x\": 1}}"'),
         ("Authorization: Bearer abcdefghijkl", f"Authorization: {HIDDEN}"),
         ("curl -H 'x: Bearer abcdefghijkl'", f"curl -H 'x: Bearer {HIDDEN}'"),
         ("https://me:pw@example.org/x", f"https://{HIDDEN}@example.org/x"),
