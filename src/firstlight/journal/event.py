@@ -10,6 +10,9 @@ from typing import Any
 # The shape of a line. Raise it when a field changes its meaning or goes away; readers skip lines of other versions.
 JOURNAL_VERSION = 1
 
+# In seconds: no boot lasts a century; a number beyond that is damage.
+LONGEST_BOOT = 100 * 366 * 86400.0
+
 
 class Stage(Enum):
     """Where a boot is."""

@@ -12,13 +12,10 @@ import stat
 from dataclasses import dataclass
 
 from firstlight.errors import UsageError
-from firstlight.journal.event import JOURNAL_VERSION, Event, Stage
+from firstlight.journal.event import JOURNAL_VERSION, LONGEST_BOOT, Event, Stage
 
 # A boot writes some kilobytes. What is bigger than this is read up to here.
 _SIZE_LIMIT = 16 << 20
-
-# No boot lasts a century; a number beyond that is damage.
-_LONGEST = 100 * 366 * 86400.0
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,7 @@ def _event(line: bytes) -> Event | None:
         if data.pop("v") != JOURNAL_VERSION:
             return None
         since_start = float(data.pop("s"))
-        if not 0 <= since_start < _LONGEST:  # nan is not either
+        if not 0 <= since_start < LONGEST_BOOT:  # nan is not either
             return None
         return Event(
             boot=str(data.pop("boot")),
@@ -107,5 +104,5 @@ def _event(line: bytes) -> Event | None:
             since_start=since_start,
             data=data,
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from firstlight.journal.event import Event, Stage
+from firstlight.journal.event import LONGEST_BOOT, Event, Stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ def _words(event: Event) -> tuple[str, ...]:
     if event.kind == "wait":
         return (f"for {data['fault']}" if data.get("fault") else "for a GPU",)
     if event.kind == "proof" and isinstance(data.get("seconds"), dict):
-        return (", ".join(f"{step} {seconds:.3f} s" for step, seconds in data["seconds"].items() if isinstance(seconds, (int, float))),)
+        return (", ".join(f"{step} {seconds:.3f} s" for step, seconds in data["seconds"].items() if _is_duration(seconds)),)
     if event.kind == "app-started":
         return (f"pid {data.get('pid')}",)
     if event.kind == "signal":
@@ -70,3 +70,8 @@ def _words(event: Event) -> tuple[str, ...]:
     if event.kind in ("app-exited", "end", "give-up"):
         return (f"exit code {data.get('code')}",)
     return ()
+
+
+def _is_duration(value: object) -> bool:
+    # A journal can be anybody's, and a whole number too large for a float cannot be formatted as one.
+    return isinstance(value, (int, float)) and 0 <= value < LONGEST_BOOT

@@ -181,11 +181,12 @@ def queued(pipe: int) -> int:
     return count[0]
 
 
-def start_copier(configuration: Dict[str, Any]) -> Tuple[List[Outgoing], int]:
-    """The ways to the copier, one for each stream, and a pipe that ends with it."""
+def start_copier(configuration: Dict[str, Any]) -> Tuple[int, List[Outgoing], int]:
+    """The copier's pid, the ways to it, one for each stream, and a pipe that ends with it."""
     pipes = [os.pipe() for _ in configuration["streams"]]
     ended, lives = os.pipe()
-    if os.fork() == 0:
+    copier = os.fork()
+    if copier == 0:
         # It holds no end of what is passed on: else nobody would find a pipe broken while it lives.
         passed_on = {stream[end] for stream in configuration["streams"] for end in ("from", "to")}
         for descriptor in {0, ended, *passed_on, *(write for _, write in pipes)} - {None}:
@@ -195,7 +196,7 @@ def start_copier(configuration: Dict[str, Any]) -> Tuple[List[Outgoing], int]:
     os.close(lives)
     for read, _ in pipes:
         os.close(read)
-    return [Outgoing(write) for _, write in pipes], ended
+    return copier, [Outgoing(write) for _, write in pipes], ended
 
 
 def orders(copier_ended: int) -> Iterator[Dict[str, Any]]:
@@ -241,7 +242,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the end of the orders ends it, after the last byte
     configuration = json.loads(sys.argv[1])
-    copies, copier_ended = start_copier(configuration)
+    copier, copies, copier_ended = start_copier(configuration)
     wake, awake = os.pipe()
     streams = [Stream(stream, copy, wake) for stream, copy in zip(configuration["streams"], copies)]  # noqa: B905 - Python 3.8 has no strict=
     for stream in streams:
@@ -263,7 +264,8 @@ def main() -> int:
             stream.lock.release()
     poll = select.poll()
     poll.register(copier_ended, select.POLLIN)
-    poll.poll(COPIER_QUIET * 1000)
+    if not poll.poll(COPIER_QUIET * 1000):
+        os.kill(copier, signal.SIGKILL)  # a pattern that takes for ever would outlive us all
     answer(
         step="drained",
         streams={"{0.name}/{0.stream}".format(stream): stream.passed - stream.dropped for stream in streams},

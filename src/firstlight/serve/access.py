@@ -7,13 +7,15 @@
     and orders (restart, stop, retry, rediagnose)              the control socket alone, whoever asks
 
 A local asker came over the loopback, by a loopback name, and through no proxy: on a public proxy requests may come from the
-loopback too, and a page elsewhere can point its own name at it.
+loopback too, and a page elsewhere can point its own name at it. A proxy in this container that speaks HTTP/1.1, asks by a loopback
+name and says nothing of itself cannot be told from somebody local: whoever sets one up must let it pass on the Host.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum
@@ -159,17 +161,18 @@ _MARKS = ("x-forwarded-", "cf-", "x-runpod-", "x-envoy-", "fly-")
 _MARK = frozenset(("forwarded", "via", "x-real-ip", "true-client-ip", "x-client-ip", "x-cluster-client-ip", "x-original-host"))
 
 
-def was_forwarded(names: Iterable[str]) -> bool:
-    """Whether one of these headers is a proxy's."""
-    return any(name.lower() in _MARK or name.lower().startswith(_MARKS) for name in names)
+def was_forwarded(names: Iterable[str], version: str) -> bool:
+    """Whether one of these headers is a proxy's, or the version of HTTP: nginx asks in 1.0 and leaves no other mark, unless told to."""
+    return version == "1.0" or any(name.lower() in _MARK or name.lower().startswith(_MARKS) for name in names)
+
+
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:\[\]@]*))(?::\d*)?", re.ASCII)
 
 
 def _name(host: str) -> str:
-    """The name in a Host header, without its port."""
-    host = host.strip().lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0].rstrip(".")
+    """The name in a Host header, without its port; empty where it is none."""
+    match = _HOST.fullmatch(host.strip().lower())
+    return (match[1] or match[2] or "").rstrip(".") if match else ""
 
 
 def _is_address(name: str) -> bool:

@@ -124,7 +124,7 @@ class Answers:
                 transport=peer.transport,
                 peer=peer.address,
                 host=request.headers.get("host", ""),
-                forwarded=access.was_forwarded(request.headers.keys()),
+                forwarded=access.was_forwarded(request.headers.keys(), request.scope["http_version"]),
                 bearer=bearer,
                 cookie=request.cookies.get(_COOKIE),
             )

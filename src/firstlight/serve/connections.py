@@ -106,7 +106,6 @@ class Listener:
 
     def __init__(self, application: ASGIApp) -> None:
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # nonsense that somebody sends is no news
-        self._state = ServerState()
         self._config = Config(
             application,
             http=BoundedProtocol,
@@ -126,7 +125,8 @@ class Listener:
     async def open(self, listening: socket.socket) -> asyncio.Server:
         """Answer on this socket, which listens."""
         loop = asyncio.get_running_loop()
-        create: Callable[[], asyncio.Protocol] = lambda: BoundedProtocol(self._config, self._state, {}, loop)  # noqa: E731 - it has a type
+        state = ServerState()  # each socket counts its own: a crowd on the port keeps nobody from the control socket
+        create: Callable[[], asyncio.Protocol] = lambda: BoundedProtocol(self._config, state, {}, loop)  # noqa: E731 - it has a type
         if listening.family == socket.AF_UNIX:
             return await loop.create_unix_server(create, sock=listening)
         return await loop.create_server(create, sock=listening)

@@ -21,24 +21,30 @@ _SHORTEST = 8
 _NAMES = r"pass(?:wd|word|phrase)?|pwd|secret|token|api[-_.]?key|apikey|access[-_.]?key|private[-_.]?key|auth(?:orization)?|credentials?|cookie|session[-_.]?id"
 _SECRET_NAME = re.compile(rf"(?:^|[-_.\s]|(?<=[a-z]))(?:{_NAMES})s?(?:$|[-_.\s\d])", re.IGNORECASE)
 
+# What a name is made of, read from its end, and how much of it is looked at.
+_BACKWARDS = re.compile(r"[\w.-]*")
+_LONGEST_NAME = 100
+
 # A file with a secret and the number of a file descriptor are named like secrets, and are none.
 _NO_SECRET = re.compile(r"(?:[-_.](?:file|path|dir|fd|name|id|limit|count|size|timeout|type|url))$", re.IGNORECASE)
 
+# The text is the app's, and may be one line of a hundred thousand dashes: none of these looks at a place more often than a few
+# times. So they begin with what is rare, and what may stand before that is looked for from there, backwards.
 _PATTERNS = (
-    # --api-key X, API_KEY=X, "password": "X", password: X
+    # --api-key X, API_KEY=X, "password": "X", password: X; JSON inside other text has \" for "
     (
         re.compile(
-            rf"""((?:--?|\b)[\w.-]*?(?:{_NAMES})s?["']?(?:\s*[=:]\s*|\s+(?=\S)))(?!\[redacted)("[^"]*"|'[^']*'|(?:Bearer|Basic)\s+\S+|[^\s"',;&}}\]]+)""",
+            rf"""((?:{_NAMES})s?(?:\\*["'])?(?:\s*[=:]\s*|\s+(?=\S)))(?!\[redacted)(\\*"[^"]*"|\\*'[^']*'|(?:Bearer|Basic)\s+\S+|[^\s"',;&}}\]]+)""",
             re.IGNORECASE,
         ),
         None,
     ),
     (re.compile(r"\b((?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE), r"\1" + HIDDEN),
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/@]*@", re.IGNORECASE), r"\1" + HIDDEN + "@"),
+    (re.compile(r"([a-z0-9+.-]://)[^\s/@]*@", re.IGNORECASE), r"\1" + HIDDEN + "@"),
     (
         re.compile(
             r"\b(?:rpa_[A-Za-z0-9]{8,}|hf_[A-Za-z0-9]{8,}|gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}|sk-[\w-]{16,}"
-            r"|xox[abprs]-[\w-]{8,}|(?:AKIA|ASIA)[A-Z0-9]{16}|AIza[\w-]{30,}|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*)"
+            r"|xox[abprs]-[\w-]{8,}|(?:AKIA|ASIA)[A-Z0-9]{16}|AIza[\w-]{30,}|eyJ[\w-]{8,1000}\.eyJ[\w-]{8,}\.[\w-]*)"
         ),
         HIDDEN,
     ),
@@ -95,8 +101,11 @@ def secret_name(name: str) -> bool:
 
 
 def _hide_named(match: re.Match[str]) -> str:
-    name = match[1].strip().rstrip("=:").strip("\"' -")
-    flag = match[1].startswith("-")
+    before = match.string[max(0, match.start() - _LONGEST_NAME) : match.start()]
+    begins = _BACKWARDS.match(before[::-1])
+    whole = (begins[0][::-1] if begins else "") + match[1]
+    name = whole.strip().rstrip("=:").strip("\\\"' -")
+    flag = whole.startswith("-")
     # "the token is wrong" is a sentence; "--token is" and "token: is" are not.
     if not (flag or "=" in match[1] or ":" in match[1]) or not secret_name(name):
         return match[0]

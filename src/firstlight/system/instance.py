@@ -37,14 +37,14 @@ def create(boot: str, run_dir: str, variables: Mapping[str, str]) -> str | None:
     for place in [run_dir] if run_dir else directories(variables):
         try:
             os.makedirs(place, mode=0o700, exist_ok=True)
-            if not _own(place):
+            if not _own(place, named=bool(run_dir)):
                 continue
             directory = os.path.join(place, boot)
             os.mkdir(directory, 0o700)
             _lock(directory)  # its descriptor is never closed: the lock goes with us
         except OSError:
             continue
-        for old in [old for old in _instances(place) if not _runs(old)][:-_KEPT]:
+        for old in [old for old in _instances(place, named=bool(run_dir)) if not _runs(old)][:-_KEPT]:
             _remove(old)
         return directory
     return None
@@ -58,18 +58,18 @@ def latest(variables: Mapping[str, str], run_dir: str = "") -> str:
     """
     places = [run_dir] if run_dir else directories(variables)
     for place in places:
-        found = _instances(place)
+        found = _instances(place, named=bool(run_dir))
         if found:
             return next((directory for directory in reversed(found) if _runs(directory)), found[-1])
     raise UsageError(f"cannot find a running firstlight: there is no instance under {', '.join(places)}")
 
 
-def _instances(place: str) -> list[str]:
+def _instances(place: str, *, named: bool) -> list[str]:
     """The instance directories under a run directory that are ours, oldest first. Their names begin with the time."""
     try:
-        if not _own(place):
+        if not _own(place, named=named):
             return []
-        return [path for name in sorted(os.listdir(place)) if _own(path := os.path.join(place, name))]
+        return [path for name in sorted(os.listdir(place)) if _own(path := os.path.join(place, name), named=named)]
     except OSError:
         return []
 
@@ -96,10 +96,10 @@ def _runs(directory: str) -> bool:
     return False
 
 
-def _own(directory: str) -> bool:
-    """Whether it is a directory of this user, and no link to one; root takes anybody's."""
+def _own(directory: str, *, named: bool) -> bool:
+    """Whether it is a directory of this user, and no link to one; root takes anybody's that it was told of by name."""
     status = os.lstat(directory)
-    return stat.S_ISDIR(status.st_mode) and os.geteuid() in (status.st_uid, 0)
+    return stat.S_ISDIR(status.st_mode) and (status.st_uid == os.geteuid() or (named and os.geteuid() == 0))
 
 
 def _remove(directory: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -57,6 +58,15 @@ def test_a_page_elsewhere_reaches_nothing_by_a_name_of_its_own(agent: Agent) -> 
     for path in ("/", "/status.json", "/metrics", "/events", "/livez"):
         assert agent.ask(path, host="evil.example.com").code == 421, path
     assert agent.ask("/v1/stop", "POST", host="evil.example.com").code == 403
+
+
+def test_a_proxy_that_says_no_more_than_it_must_makes_nobody_local(agent: Agent) -> None:
+    """As nginx does unless told otherwise: it asks in HTTP/1.0, by our own address, and does not say for whom."""
+    with socket.create_connection(("127.0.0.1", agent.port)) as proxy:
+        proxy.sendall(f"GET /status.json HTTP/1.0\r\nHost: 127.0.0.1:{agent.port}\r\nConnection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: proxy.recv(1 << 16), b""))
+
+    assert json.loads(answer.partition(b"\r\n\r\n")[2]).keys() == {"ready", "stage", "since"}
 
 
 def test_a_browser_signs_in_once(agent: Agent) -> None:

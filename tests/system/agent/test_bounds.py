@@ -93,6 +93,16 @@ def test_three_hundred_half_open_connections_keep_nobody_out(agent: Agent) -> No
         one.close()
 
 
+def test_a_crowd_on_the_port_keeps_nobody_from_the_control_socket(agent: Agent) -> None:
+    crowd = [connect(agent, "GET / HTTP/1.1\r\n") for _ in range(connections.MOST_CONNECTIONS + 8)]
+    beyond = [one for one in crowd[connections.MOST_CONNECTIONS :] if closed(one) == b""]  # refused: the port is full, and stays so
+
+    assert len(beyond) == 8
+    assert agent.ask("/livez", control=True).code == 200
+    for one in crowd:
+        one.close()
+
+
 @pytest.mark.parametrize(
     ("request_text", "code"),
     [

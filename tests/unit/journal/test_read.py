@@ -107,6 +107,8 @@ def test_a_line_that_was_torn_and_written_again_counts_once() -> None:
         line(99, "note", "probe", float("nan")),
         line(99, "note", "probe", 1e300),
         line(99, "note", "probe", 1.0).replace(b"99", b'"many"'),
+        line(99, "note", "probe", 1.0).replace(b"99", b"Infinity"),
+        line(99, "note", "probe", 1.5).replace(b"1.5", b"1" + b"0" * 400),
     ],
 )
 def test_lines_that_make_no_sense_are_skipped(odd: bytes) -> None:
@@ -121,6 +123,11 @@ def test_no_damage_stops_a_reader(rubbish: bytes, place: int) -> None:
     if events:
         report.status(journal_status.status(events))
         report.timeline(journal_timeline.timeline(events))
+
+
+def test_no_number_is_too_large_for_a_timeline() -> None:
+    content = journal(1) + line(1, "proof", "prove", 1.0, seconds={"context": 10**400, "kernel": float("inf"), "init": 0.5})
+    assert "init 0.500 s" in report.timeline(journal_timeline.timeline(read.parse("b", content).events))
 
 
 def test_rendering_obeys_no_terminal_codes() -> None:

@@ -89,6 +89,11 @@ def test_without_a_token_of_ours_no_token_opens_anything() -> None:
         ("[fe80::1]:80", True),
         ("pod.localhost", True),
         ("", False),
+        ("[]", False),
+        ("[::1].evil.com", False),
+        ("[localhost]", False),
+        ("localhost:80@evil.com", False),
+        ("localhost:", True),
     ],
 )
 def test_a_host_name_is_ours_or_not(host: str, ours: bool) -> None:
@@ -97,8 +102,12 @@ def test_a_host_name_is_ours_or_not(host: str, ours: bool) -> None:
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "x-forwarded-host", "Forwarded", "Via", "CF-Ray", "X-Real-IP", "x-runpod-request"])
 def test_a_proxy_is_told_by_its_headers(header: str) -> None:
-    assert access.was_forwarded(["host", header])
-    assert not access.was_forwarded(["host", "accept", "user-agent", "authorization"])
+    assert access.was_forwarded(["host", header], "1.1")
+    assert not access.was_forwarded(["host", "accept", "user-agent", "authorization"], "1.1")
+
+
+def test_a_proxy_is_told_by_the_version_that_it_speaks() -> None:
+    assert access.was_forwarded(["host", "accept"], "1.0")
 
 
 @given(strategies.text(), strategies.text())

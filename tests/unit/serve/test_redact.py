@@ -51,6 +51,7 @@ def test_a_secret_lies_nowhere_in_data(secret: str) -> None:
         ("--api-key=abc", f"--api-key={HIDDEN}"),
         ("HF_TOKEN=abc run", f"HF_TOKEN={HIDDEN} run"),
         ('{"password": "a b", "x": 1}', f'{{"password": {HIDDEN}, "x": 1}}'),
+        (r'"{\"password\": \"a b\", \"x\": 1}"', rf'"{{\"password\": {HIDDEN}, \"x\": 1}}"'),
         ("Authorization: Bearer abcdefghijkl", f"Authorization: {HIDDEN}"),
         ("curl -H 'x: Bearer abcdefghijkl'", f"curl -H 'x: Bearer {HIDDEN}'"),
         ("https://me:pw@example.org/x", f"https://{HIDDEN}@example.org/x"),
@@ -104,3 +105,11 @@ def test_names_of_secrets(name: str, secret: bool) -> None:
 
 def test_half_a_character_does_no_harm() -> None:
     assert Redactor({}).text("a \ud800 b").encode()
+
+
+@pytest.mark.parametrize("repeated", ["-", "a.", "--token", "a-", "eyJaaaaaaaa-", "://", "token ", "token\t= "])
+def test_a_long_line_of_odd_text_does_not_take_for_ever(repeated: str) -> None:
+    """What took the square of its length would take hours here, and the page with it: the test's own limit ends that."""
+    text = repeated * ((256 << 10) // len(repeated))
+
+    assert Redactor({}).text(text + " .\nAPI_KEY=abc").endswith(f"\nAPI_KEY={HIDDEN}")

@@ -70,3 +70,18 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "run").symlink_to(tmp_path / "elsewhere")
     assert instance.create("1", str(tmp_path / "run"), {}) is None
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_root_trusts_no_directory_that_somebody_else_has_put_where_ours_would_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever owns it could put a token and a socket of their own in the place of ours."""
+    if os.geteuid() != 0:
+        pytest.skip("only root could write there")
+    theirs = tmp_path / "theirs"
+    theirs.mkdir(mode=0o777)
+    os.chown(theirs, 65534, 65534)
+    monkeypatch.setattr(instance, "directories", lambda _: [str(theirs), str(tmp_path / "ours")])
+
+    assert instance.create("1", "", {}) == str(tmp_path / "ours/1")
+    (theirs / "2").mkdir()
+    assert instance.latest({}) == str(tmp_path / "ours/1")
+    assert instance.create("3", str(theirs), {}) == str(theirs / "3"), "somebody has named it"
