@@ -44,3 +44,17 @@ def test_our_own_faults_are_not_forwarded(loop: Loop, number: int) -> None:
     running.watch(lambda requested: False)
     running.end_leftovers()
     assert running.exit_code in {4, 128 + signal.SIGUSR1}  # as USR1 finds the trap set or not; never that of the fault
+
+
+def test_a_stop_signal_that_comes_while_the_app_is_killed_counts(loop: Loop) -> None:
+    journal = Journal(loop, None, {}, started=0.0)
+
+    def signal_us(_: str) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)  # it is told of the kill at the moment of it
+
+    chosen = settings.load({}, {}).changed(grace=0.0)
+    running = app.App(loop, ["sleep", "1000"], os.environ, chosen, journal, signal_us, before_stop=lambda reason: None)
+    loop.children.send(running.process, signal.SIGSTOP)  # so that the kill alone ends it
+    running.stop("a restart")
+    running.watch(lambda requested: False)
+    assert running.stopped_by == f"signal {signal.SIGTERM:d}"
