@@ -185,11 +185,8 @@ class Loop:
         What happens meanwhile is handed out by the next turn.
         """
         kept, self._postponed = self._postponed, []
-        while not condition() and clock.now() < until:
-            happenings = self.turn(until)
-            kept += happenings
-            if until_stopped and any(map(_stop_signal, happenings)):
-                break
+        while not condition() and clock.now() < until and not (until_stopped and any(map(_stop_signal, kept))):
+            kept += self.turn(until)
         self._postponed = kept
 
     # Directories
@@ -267,8 +264,10 @@ class Loop:
         moments = [moment for moment in (until, self._timers.next) if moment is not None]
         return max(0.0, (min(moments) - clock.now()) * 1000) if moments else None
 
-    def wait_for(self, condition: Callable[[], bool], until: float | None) -> bool:
+    def wait_for(self, condition: Callable[[], bool], until: float | None, take: Callable[[Happening], object] = bool) -> bool:
         """Take turns until `condition()` holds (True) or the monotonic time `until` has come (False).
+
+        `take` is given what happens meanwhile, and what happened while somebody lingered before; by default nobody cares.
 
         Raises:
             errors.Stopped: a stop signal came.
@@ -280,6 +279,7 @@ class Loop:
                     from firstlight import errors  # late: it imports enum
 
                     raise errors.Stopped(number)
+                take(happening)
             if until is not None and clock.now() >= until:
                 return condition()
         return True
