@@ -55,6 +55,7 @@ def test_a_stop_signal_that_comes_while_the_app_is_killed_counts(loop: Loop) -> 
     chosen = settings.load({}, {}).changed(grace=0.0)
     running = app.App(loop, ["sleep", "1000"], os.environ, chosen, journal, signal_us, before_stop=lambda reason: None)
     loop.children.send(running.process, signal.SIGSTOP)  # so that the kill alone ends it
+    loop.wait_for(lambda: running.process.suspended, None)
     running.stop("a restart")
     running.watch(lambda requested: False)
     assert running.stopped_by == f"signal {signal.SIGTERM:d}"
