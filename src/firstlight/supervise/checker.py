@@ -117,7 +117,7 @@ class Checker:
 
     def _answer(self, said: Mapping[str, Any]) -> None:
         if said.get("life") == self._life and said.get("step") in ("checked", "waiting"):
-            ok = said.get("ok") if said["step"] == "checked" else None
+            ok = bool(said.get("ok")) if said["step"] == "checked" else None
             self._take(*health.answered(self._health, str(said.get("check")), ok, str(said.get("words"))))
 
     def _ended(self, how: str) -> None:
