@@ -68,6 +68,7 @@ def run(settings: Settings, command: Sequence[str], variables: Mapping[str, str]
         standard_error.speak_json(boot=journal.boot)
     tell = _say_nothing if settings.quiet else standard_error.say
     parts = Parts(settings=settings, environment=environment, loop=loop, journal=journal, tell=tell, started=started, seen=seen)
+    loop.guard.failed = lambda who, how: _go_on(parts, who, how)
     crew = app_crew.build(loop, journal, settings, variables, tell, chosen)
     journal.write("boot", Stage.START, command=list(command), pid=os.getpid(), settings=settings.shown())
     code, reason = int(ExitCode.INTERNAL), "a fault of firstlight itself"
@@ -190,6 +191,12 @@ def _report(boot: Boot, outcome: Abandoned) -> None:
     tried: Any = {"treatments": boot.treatments, "attempts": boot.attempts, "elapsed": boot.elapsed}
     report = give_up.render(outcome.diagnosis, outcome.step, style=style, **tried)
     standard_error.write(report, **give_up.encode(outcome.diagnosis, outcome.step, **tried))
+
+
+def _go_on(parts: Parts, who: str, how: str) -> None:
+    """Something beside the app has failed, by a fault of ours: it is left out, and the app never the wiser."""
+    parts.journal.note("failure", who=who, words=how)
+    parts.tell(f"cannot go on with {who}: {how}; this is a fault of firstlight itself, and the app goes on without")
 
 
 def _end_children(loop: Loop, journal: Journal) -> None:

@@ -76,6 +76,17 @@ def test_a_stop_ends_a_pause_at_once(start: Starter) -> None:
     assert len(of(app.events(), "app-started")) == 1
 
 
+def test_what_was_wanted_of_a_life_that_is_over_ends_no_pause(start: Starter) -> None:
+    # That it is poisoned is found as it ends, and asks for a restart of what runs no more.
+    options = [*NO_GPU, "--restart", "on-failure", "--restart-delay", "1h", "--restart-delay-max", "1h"]
+    app = start("sh", "-c", f"echo '{STICKY}'; exit 1", options=options)
+    app.says("starting the app again")
+    app.send(signal.SIGTERM)
+    assert app.code() == 128 + signal.SIGTERM
+    assert restarts(app.events()) == [("poisoned", "gpu")]
+    assert len(of(app.events(), "app-started")) == 1
+
+
 def test_a_stopped_app_is_not_started_again(start: Starter) -> None:
     app = start(*OBEDIENT, options=[*NO_GPU, "--restart", "always", "--restart-delay", "1ms"])
     app.line()

@@ -240,23 +240,19 @@ def _wait(boot: Boot, step: Wait) -> None:
     def note(happening: Happening) -> None:
         if isinstance(happening, Changed):
             changes.append(happening)
-        elif isinstance(happening, Requested):
+        elif isinstance(happening, Requested) and happening.cause == "order":
             orders.append(happening)
 
-    boot.loop.listeners.append(note)
-    try:
-        until = clock.now() + step.seconds
-        while clock.now() < until:
-            boot.loop.wait_for(lambda: bool(changes or orders), min(clock.now() + _PROC_PERIOD, until))
-            changes.clear()
-            if orders:
-                return  # somebody wants to know now
-            if fingerprint.take() != boot.seen:
-                boot.journal.write("note", Stage.WAIT, words="the devices changed")
-                return
-        boot.attempts += 1
-    finally:
-        boot.loop.listeners.remove(note)
+    until = clock.now() + step.seconds
+    while clock.now() < until:
+        boot.loop.wait_for(lambda: bool(changes or orders), min(clock.now() + _PROC_PERIOD, until), note)
+        changes.clear()
+        if orders:
+            return  # somebody wants to know now
+        if fingerprint.take() != boot.seen:
+            boot.journal.write("note", Stage.WAIT, words="the devices changed")
+            return
+    boot.attempts += 1
 
 
 def _record(boot: Boot, facts: Facts, diagnosis: Diagnosis) -> None:

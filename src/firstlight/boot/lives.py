@@ -176,7 +176,7 @@ def _next(course: Course, app: supervised.App, good: float, cause: restart.Cause
             parts.tell(f"giving up the app: {step.reason}")
             if parts.settings.on_failure != "exit":
                 _hold(parts, step.reason, None)
-                return _restarted(course, restart.again(step.reason, restart.History()))
+                return _restarted(course, restart.again(step.reason, restart.History(restarts=course.history.restarts)))
         return step
     return _restarted(course, step)
 
@@ -228,14 +228,11 @@ def _await_order(parts: Parts, until: float | None) -> Requested | None:
     orders: list[Requested] = []
 
     def note(happening: Happening) -> None:
-        if isinstance(happening, Requested) and happening.action in _AGAIN:
+        # What a check or the watch wanted was said of the life that is over.
+        if isinstance(happening, Requested) and happening.action in _AGAIN and happening.cause == restart.Cause.ORDER.value:
             orders.append(happening)
 
-    parts.loop.listeners.append(note)
-    try:
-        parts.loop.wait_for(lambda: bool(orders), until)
-    finally:
-        parts.loop.listeners.remove(note)
+    parts.loop.wait_for(lambda: bool(orders), until, note)
     return orders[0] if orders else None
 
 

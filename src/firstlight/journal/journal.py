@@ -102,8 +102,7 @@ class Journal:
         self.events.append(event)
         if self.directory is not None:
             self._hand_over(event, self.directory)
-        for listener in list(self.listeners):
-            listener(event)
+        self._loop.guard.tell(self.listeners, event)
         return event
 
     def note(self, kind: str, **data: Any) -> Event:
@@ -122,7 +121,8 @@ class Journal:
         until = clock.now() + _CLOSE_PATIENCE
         while not self.writer.ended and clock.now() < until:
             self._loop.turn(until)
-        self._loop.listeners.remove(self._listen)
+        if self._listen in self._loop.listeners:
+            self._loop.listeners.remove(self._listen)
         if self._unwritten:
             self._trouble(f"the last {len(self._unwritten)} events were not written in time")
 

@@ -17,6 +17,9 @@ from firstlight.serve.view import View
 # Values of a metric's labels, in the order of their names.
 _Labels = TypeVar("_Labels", bound=tuple[str, ...])
 
+# Why the app is started again. Each is there from the first scrape on: a counter that appears only with its first event shows no rate.
+_CAUSES = ("app", "check", "cuda", "late", "order", "poisoned", "watch", "zombie")
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -65,7 +68,7 @@ def _boot(view: View) -> Iterator[Metric]:
 
 def _app(view: View) -> Iterator[Metric]:
     restarts = {(cause,): float(count) for cause, count in view.restarts.items()}
-    for cause in ("app", "cuda", "check", "order", "poisoned", "watch"):
+    for cause in _CAUSES:
         restarts.setdefault((cause,), 0.0)
     yield _counter("app_restarts", "How often the app was started again, by cause.", ("cause",), restarts)
     if view.app_started is not None:

@@ -72,7 +72,8 @@ class Agent:
 
     def close(self) -> None:
         """Let it end."""
-        self._journal.listeners.remove(self._hear)
+        if self._hear in self._journal.listeners:  # the guard takes out one that has failed
+            self._journal.listeners.remove(self._hear)
         if self._pending is not None:
             self._pending.cancel()
         self._resident.close()
@@ -92,8 +93,9 @@ class Agent:
 
     def _answer(self, said: Mapping[str, Any]) -> None:
         step = said.get("step")
-        if step == "order" and said.get("order") in _TAKEN:
-            order, by = str(said["order"]), str(said.get("by", "somebody"))
+        order = str(said.get("order"))
+        if step == "order" and order in _TAKEN:
+            by = str(said.get("by", "somebody"))
             self._journal.note("order", order=order, by=by, words=_TAKEN[order])
             self._loop.post(Requested(order, "order", f"{order}, ordered by {by}"))
         elif step == "listening":

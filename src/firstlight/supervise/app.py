@@ -115,7 +115,7 @@ class App:
                 self._term_at = None
                 self._send(signal.SIGTERM)
             if self._kill_at is not None and now >= self._kill_at and not self.process.ended:
-                self._kill()
+                self._kill(wanted)
         if self._interactive and self.process.status in _ENDED_BY_KEY and self.stopped_by is None:
             self.stopped_by = "a key at the terminal"
 
@@ -147,12 +147,13 @@ class App:
         if self._settings.stop_signal not in (signal.SIGTERM, signal.SIGKILL):
             self._term_at = clock.now() + self._settings.grace / 2
 
-    def _kill(self) -> None:
+    def _kill(self, wanted: Callable[[Requested], bool]) -> None:
         self._tell("the app has not stopped in time: killing it")
         self._loop.children.send(self.process, signal.SIGKILL)
         until = clock.now() + leftovers.KILL_PATIENCE
         while not self.process.ended and clock.now() < until:
-            self._loop.turn(until)
+            for happening in self._loop.turn(until):
+                self._take(happening, wanted)
         self._lost = not self.process.ended
 
     def _take(self, happening: Happening, wanted: Callable[[Requested], bool] | None) -> None:

@@ -88,8 +88,7 @@ class Checker:
         if self._timer is not None:
             self._timer.cancel()
         cause, words = health.cause_of_end(self._health, status, at=clock.now())
-        if self.ready_since is not None:
-            self._withdraw(Stage.STOP, words)
+        self._take(*health.ended(self._health, words))
         if self._resident is not None:
             self._order = {"order": "stop"}
             self._resident.order(**self._order)
@@ -118,7 +117,7 @@ class Checker:
 
     def _answer(self, said: Mapping[str, Any]) -> None:
         if said.get("life") == self._life and said.get("step") in ("checked", "waiting"):
-            ok = said.get("ok") if said["step"] == "checked" else None
+            ok = bool(said.get("ok")) if said["step"] == "checked" else None
             self._take(*health.answered(self._health, str(said.get("check")), ok, str(said.get("words"))))
 
     def _ended(self, how: str) -> None:
@@ -139,12 +138,8 @@ class Checker:
                 self.ready_since = clock.now()
                 self._journal.write("ready", Stage.READY, words=item.words)
             elif isinstance(item, health.Unready):
-                self._withdraw(Stage.STOP if after.stops else Stage.APP, item.reason)
+                self._good = self.good
+                self.ready_since = None
+                self._journal.write("unready", Stage.STOP if after.stops or after.over else Stage.APP, reason=item.reason)
             else:
                 self._loop.post(Requested("restart", item.cause.value, item.words))
-
-    def _withdraw(self, stage: Stage, reason: str) -> None:
-        """It is ready no longer."""
-        self._good = self.good
-        self.ready_since = None
-        self._journal.write("unready", stage, reason=reason)

@@ -129,33 +129,22 @@ class Crew:
     def begin(self) -> None:
         """The run begins: start what the app is not waited for with."""
         if self.companions is not None:
-            self.companions.start()
+            self._call(self.companions.start)
             if self.output is not None:
-                self.output.start()
+                self._call(self.output.start)
 
     def begin_life(self, number: int, environment: Mapping[str, str], facts: Facts | None) -> None:
         """The app was started, in this environment. `facts` are those of the proof; None where no GPU was asked for."""
         if self.output is not None:
-            self.output.start()
-        self._checker.begin_life(number)
+            self._call(self.output.start)
+        self._call(lambda: self._checker.begin_life(number))
         if facts is not None and self._settings.watch:
-            from firstlight.supervise import vigil, watch
-
-            self._watch = watch.Watch(
-                self._loop,
-                environment,
-                facts,
-                period=self._settings.watch,
-                deadline=self._settings.probe_timeout,
-                policy=vigil.Policy(self._settings.on_gpu_fault),
-                journal=self._journal,
-                tell=self._tell,
-            )
+            self._call(lambda: self._begin_watch(environment, facts))
 
     def stop(self, reason: str) -> None:
         """The app is about to be stopped."""
-        self._checker.stop(reason)
-        self._end_watch()
+        self._call(lambda: self._checker.stop(reason))
+        self._call(self._end_watch)
 
     def end_life(self, status: int, *, stopped: bool) -> tuple[restart.Cause, str]:
         """The app has ended. Why, and in words; where somebody has stopped it, nobody needs to know more."""
@@ -169,6 +158,20 @@ class Crew:
         if self._watch is not None:
             self._watch.look()
 
+    def _begin_watch(self, environment: Mapping[str, str], facts: Facts) -> None:
+        from firstlight.supervise import vigil, watch
+
+        self._watch = watch.Watch(
+            self._loop,
+            environment,
+            facts,
+            period=self._settings.watch,
+            deadline=self._settings.probe_timeout,
+            policy=vigil.Policy(self._settings.on_gpu_fault),
+            journal=self._journal,
+            tell=self._tell,
+        )
+
     def _end_watch(self) -> None:
         if self._watch is not None:
             self._watch.end()
@@ -176,14 +179,18 @@ class Crew:
 
     def close(self) -> None:
         """The run is over: let all of them end, and everything that was printed go out."""
-        self._checker.close()
+        self._call(self._checker.close)
         if self.companions is not None:
-            self.companions.stop()
+            self._call(self.companions.stop)
         if os.getpid() == 1:
             # All that has lost its parent is ours to end; elsewhere a daemon may well outlive the command that started it.
             until = clock.now() + _ORPHANS_GRACE
             leftovers.Leftovers(self._loop, None, leftovers.anybody).end(lambda: until, asked=True)
         if self.output is not None:
-            self.output.drain()
+            self._call(self.output.drain)
         if self.agent is not None:
-            self.agent.close()
+            self._call(self.agent.close)
+
+    def _call(self, what: Callable[[], object]) -> None:
+        """What fails in here is no reason for the app to end."""
+        self._loop.guard.call(what)

@@ -5,13 +5,14 @@
     health, news = health.answered(health, "queue", False, "…")   # the checker's `checked`; ok=None for its `waiting`
     health, news = health.printed(health, "cuda-sticky", line, at=clock.now())    # the pump's match
     health, news = health.notified(health, True, "READY=1")       # READY=1; False for RELOADING=1
-    health, news = health.stopping(health, "signal 15")           # before the app is sent anything, and once it has ended
+    health, news = health.stopping(health, "signal 15")           # before the app is sent anything
     cause, words = health.cause_of_end(health, status, at=clock.now())
+    health, news = health.ended(health, words)                    # from here on nothing is news of this life
 
 The news are for the journal, in their order: Turned (`check`), Ready (`ready`), Unready (`unready`); and RestartAsked, at most once in a life,
 for whoever may stop the app (supervise/restart.py, `wanted`).
 
-alive:  it has been started, no check of the level alive has failed, and it printed nothing that says it is poisoned or a zombie.
+alive:  it has been started and has not ended, no check of the level alive has failed, and it printed nothing that says it is poisoned or a zombie.
 ready:  it is alive, no stop has begun, and every check of either level has succeeded. With no check at all it is ready once started.
 """
 
@@ -89,6 +90,7 @@ class Health:
     answers: Mapping[str, Answer]
     is_started: bool = False
     stops: str = ""  # why a stop has begun
+    over: str = ""  # how it has ended
     broken: str = ""  # what it printed that says that it is poisoned or a zombie
     asked: RestartAsked | None = None
     cuda: tuple[float, str] | None = None  # when CUDA failed it last, and the line
@@ -96,7 +98,7 @@ class Health:
     @property
     def alive(self) -> bool:
         """The app works at all, as far as is known."""
-        return self.is_started and not self.broken and self._failed(Level.ALIVE) is None
+        return self.is_started and not self.over and not self.broken and self._failed(Level.ALIVE) is None
 
     @property
     def ready(self) -> bool:
@@ -108,6 +110,8 @@ class Health:
         """In words, what is missing; empty when it is ready."""
         if not self.is_started:
             return "the app has not been started"
+        if self.over:
+            return self.over
         if self.stops:
             return f"the app is being stopped: {self.stops}"
         if self.broken:
@@ -182,6 +186,11 @@ def stopping(health: Health, reason: str) -> tuple[Health, tuple[News, ...]]:
     return _told(health, replace(health, stops=health.stops or reason))
 
 
+def ended(health: Health, words: str) -> tuple[Health, tuple[News, ...]]:
+    """It has ended. What is still heard of it, such as an answer that was under way, would make a dead app ready."""
+    return _told(health, replace(health, over=words))
+
+
 def cause_of_end(health: Health, status: int, *, at: float) -> tuple[Cause, str]:
     """Why this life has ended, and in words. `status` is its exit code, or minus the signal that killed it."""
     if health.asked is not None:
@@ -194,6 +203,8 @@ def cause_of_end(health: Health, status: int, *, at: float) -> tuple[Cause, str]
 
 def _told(before: Health, after: Health, *news: News) -> tuple[Health, tuple[News, ...]]:
     """`after`, with the news that it makes beside those given."""
+    if before.over:
+        return before, ()
     told = list(news)
     if after.ready and not before.ready:
         told.append(Ready("; ".join(f"{name}: {answer.words}" for name, answer in after.answers.items()) or "the app has been started"))

@@ -74,7 +74,7 @@ def manager(loop: Loop, variables: Mapping[str, str], probe_timeout: float) -> R
     if not address.startswith(("/", "@")):
         return None
     period = None
-    if variables.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid()) and variables.get("WATCHDOG_USEC", "").isdigit():
+    if variables.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid()) and variables.get("WATCHDOG_USEC", "").isdecimal():
         period = int(variables["WATCHDOG_USEC"]) / 1e6 or None
     return Recipient(loop, address, period, probe_timeout)
 

@@ -55,7 +55,7 @@ class Resident:
         self._deaths = 0
         self._started = 0.0
         self._timer: Timer | None = None
-        self._closing = False
+        self._over = False  # it is to be started no more
 
     @property
     def running(self) -> bool:
@@ -63,8 +63,8 @@ class Resident:
         return self.process is not None and not self.process.ended
 
     def start(self) -> None:
-        """Start it, unless it runs or is about to be started."""
-        if self._closing or self.running or self._timer is not None:
+        """Start it, unless it runs or is about to be started, or lacks for good what it needs."""
+        if self._over or self.running or self._timer is not None:
             return
         if self._listen not in self._loop.listeners:
             self._loop.listeners.append(self._listen)
@@ -85,7 +85,7 @@ class Resident:
 
     def close(self) -> None:
         """Let it see the end of its orders. From here on its end is no surprise."""
-        self._closing = True
+        self._over = True
         if self._timer is not None:
             self._timer.cancel()
         if self.process is not None:
@@ -106,7 +106,7 @@ class Resident:
             self._take_answers(happening.process)
         elif isinstance(happening, Exited) and happening.process is self.process:
             self._take_answers(happening.process)
-            if not self._closing:
+            if not self._over:
                 self._died(_how(happening.process), for_good=happening.process.status == _FOR_GOOD)
 
     def _take_answers(self, process: Process) -> None:
@@ -121,6 +121,7 @@ class Resident:
     def _died(self, how: str, *, for_good: bool = False) -> None:
         self._ended(how)
         if for_good:
+            self._over = True
             return
         if clock.now() - self._started > _GOOD_LIFE:
             self._deaths = 0

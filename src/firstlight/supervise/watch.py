@@ -88,7 +88,8 @@ class Watch:
 
     def end(self) -> None:
         """Look no more. A look under way is killed and not waited for."""
-        self._loop.listeners.remove(self._listen)
+        if self._listen in self._loop.listeners:  # the guard takes out one that has failed
+            self._loop.listeners.remove(self._listen)
         self._due.cancel()
         if self._overdue is not None:
             self._overdue.cancel()

@@ -9,6 +9,7 @@ import os
 import select
 
 from firstlight.system import clock, files, linux
+from firstlight.system.guard import Guard
 from firstlight.system.happening import Changed, Exited, Printed, Requested, Signalled, Suspended
 from firstlight.system.process import IGNORED_BY_PYTHON, Children, Process, module, program
 from firstlight.system.timers import Timer, Timers
@@ -69,6 +70,7 @@ class Loop:
     Attributes:
         children: every child, those of `start` and others.
         listeners: called with everything that happens, whoever takes the turn.
+        guard: what listeners, timers and receivers are called through.
     """
 
     def __init__(self, inherited_mask: Iterable[int] | None = None) -> None:
@@ -78,6 +80,7 @@ class Loop:
         _fill_standard_descriptors()
         self.children = Children(self._mask_before)
         self.listeners: list[Callable[[Happening], None]] = []
+        self.guard = Guard()
         self._poll = select.poll()
         self._ready: dict[int, Callable[[], list[Happening]]] = {}
         self._pipes: dict[Process, _Pipes] = {}
@@ -185,11 +188,8 @@ class Loop:
         What happens meanwhile is handed out by the next turn.
         """
         kept, self._postponed = self._postponed, []
-        while not condition() and clock.now() < until:
-            happenings = self.turn(until)
-            kept += happenings
-            if until_stopped and any(map(_stop_signal, happenings)):
-                break
+        while not condition() and clock.now() < until and not (until_stopped and any(map(_stop_signal, kept))):
+            kept += self.turn(until)
         self._postponed = kept
 
     # Directories
@@ -228,7 +228,8 @@ class Loop:
         """Call `ready` whenever `descriptor` can be read."""
 
         def read() -> list[Happening]:
-            ready()
+            if not self.guard.call(ready):
+                self._unregister(descriptor)  # what is not read would wake us for ever
             return []
 
         self._register(descriptor, select.POLLIN, read)
@@ -252,12 +253,11 @@ class Loop:
             ready = self._ready.get(descriptor)
             if ready is not None:  # an earlier one of this turn may have closed it
                 happenings += ready()
-        self._timers.call_due(clock.now())
+        self._timers.call_due(clock.now(), self.guard.call)
         posted, self._posted = self._posted, []
         happenings += posted
         for happening in happenings:
-            for listener in list(self.listeners):
-                listener(happening)
+            self.guard.tell(self.listeners, happening)
         return happenings
 
     def _timeout(self, until: float | None) -> float | None:
@@ -267,8 +267,10 @@ class Loop:
         moments = [moment for moment in (until, self._timers.next) if moment is not None]
         return max(0.0, (min(moments) - clock.now()) * 1000) if moments else None
 
-    def wait_for(self, condition: Callable[[], bool], until: float | None) -> bool:
+    def wait_for(self, condition: Callable[[], bool], until: float | None, take: Callable[[Happening], object] = bool) -> bool:
         """Take turns until `condition()` holds (True) or the monotonic time `until` has come (False).
+
+        `take` is given what happens meanwhile, and what happened while somebody lingered before; by default nobody cares.
 
         Raises:
             errors.Stopped: a stop signal came.
@@ -280,6 +282,7 @@ class Loop:
                     from firstlight import errors  # late: it imports enum
 
                     raise errors.Stopped(number)
+                take(happening)
             if until is not None and clock.now() >= until:
                 return condition()
         return True

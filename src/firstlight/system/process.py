@@ -108,9 +108,9 @@ class Children:
     ) -> Process:
         """Start a child. `path` is the file to execute, `argv[0]` by default; there is no search along PATH.
 
-        A descriptor of None is inherited. `inherit` gives it more of ours: its number in the child, our number. The child has the signal mask that we were started with; signals that were
-        ignored then are ignored, the others are at their default. SIGPIPE and SIGXFSZ are always at their default,
-        since Python has changed them before anybody could look.
+        A descriptor of None is inherited. `inherit` gives it more of ours: its number in the child, our number. The child has
+        the signal mask that we were started with; signals that were ignored then are ignored, the others are at their default.
+        SIGPIPE and SIGXFSZ are always at their default, since Python has changed them before anybody could look.
 
         Raises:
             OSError: it cannot be started; its errno is that of fork or exec.

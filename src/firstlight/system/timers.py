@@ -46,9 +46,9 @@ class Timers:
         if timer in self._waiting:
             self._waiting.remove(timer)
 
-    def call_due(self, now: float) -> None:
-        """Call what is due. One that is cancelled by an earlier one is not called."""
+    def call_due(self, now: float, call: Callable[[Callable[[], None]], object]) -> None:
+        """Have what is due called by `call`. One that is cancelled by an earlier one is not called."""
         for timer in sorted((timer for timer in self._waiting if timer.when <= now), key=lambda timer: timer.when):
             if timer in self._waiting:
                 self._waiting.remove(timer)
-                timer.what()
+                call(timer.what)

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from firstlight.journal.event import Event, Stage
 from firstlight.serve import metrics
 from firstlight.serve.view import look
+from firstlight.supervise.restart import Cause
 
 
 def view() -> Any:
@@ -60,6 +61,10 @@ def test_the_metrics_say_what_the_view_says() -> None:
     assert found["firstlight_gpu_info"] == {(("gpu", "0"), ("model", 'H100 "x"\\'), ("uuid", "GPU-a")): 1}
     assert found["firstlight_check_ok"] == {(("check", "http"), ("level", "ready")): 1}
     assert found["firstlight_stage_duration_seconds"][("stage", "probe"),] == 1
+
+
+def test_each_cause_of_a_restart_has_its_counter_from_the_start() -> None:
+    assert {cause for ((_, cause),) in values()["firstlight_app_restarts_total"]} == {cause.value for cause in Cause}
 
 
 @pytest.mark.parametrize("known", [True, False])

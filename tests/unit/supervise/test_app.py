@@ -68,3 +68,18 @@ def test_what_must_know_of_a_stop_knows_it_before_the_app(loop: Loop) -> None:
     running.watch(lambda requested: False)
     assert seen == [0]
     assert running.exit_code == 128 + signal.SIGKILL
+
+
+def test_a_stop_signal_that_comes_while_the_app_is_killed_counts(loop: Loop) -> None:
+    journal = Journal(loop, None, {}, started=0.0)
+
+    def signal_us(_: str) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)  # it is told of the kill at the moment of it
+
+    chosen = settings.load({}, {}).changed(grace=0.0)
+    running = app.App(loop, ["sleep", "1000"], os.environ, chosen, journal, signal_us, before_stop=lambda reason: None)
+    loop.children.send(running.process, signal.SIGSTOP)  # so that the kill alone ends it
+    loop.wait_for(lambda: running.process.suspended, None)
+    running.stop("a restart")
+    running.watch(lambda requested: False)
+    assert running.stopped_by == f"signal {signal.SIGTERM:d}"

@@ -38,6 +38,10 @@ def stop(now: Health) -> tuple[Health, tuple[News, ...]]:
     return health.stopping(now, "signal 15")
 
 
+def end(now: Health) -> tuple[Health, tuple[News, ...]]:
+    return health.ended(now, "ended with exit code 1")
+
+
 def yes(check: Check) -> Seen:
     return lambda now: health.answered(now, check.name, True, "200")
 
@@ -107,6 +111,10 @@ CASES: dict[str, tuple[tuple[Check, ...], tuple[Seen, ...], bool, bool | str, li
     "an answer to a check that is not there": ((), (start, lambda now: health.answered(now, "gone", False, "503")), True, True, [Ready]),
     "a stop takes readiness back at once": ((WEB,), (start, yes(WEB), stop), True, "stopped: signal 15", [Turned, Ready, Unready]),
     "and nothing gives it back": ((WEB,), (start, stop, yes(WEB)), True, "stopped", [Turned]),
+    "an end takes readiness back at once": ((WEB,), (start, yes(WEB), end), False, "exit code 1", [Turned, Ready, Unready]),
+    "an answer after the end": ((WEB,), (start, end, yes(WEB)), False, "exit code 1", []),
+    "what it said before the end, and is heard after it": ((TOLD,), (start, end, told(True)), False, "exit code 1", []),
+    "a line that is found after the end": ((), (start, end, line("cuda-sticky")), False, "exit code 1", [Ready, Unready]),
     "an answer before the start": ((WEB,), (yes(WEB), start), True, True, [Turned, Ready]),
 }
 
@@ -162,6 +170,7 @@ ALL_CHECKS = (WEB, PORT, NOTED, QUEUE, LISTENS, PANICS, TOLD, STRICT)
 ANYTHING = st.one_of(
     st.just(start),
     st.just(stop),
+    st.just(end),
     st.sampled_from([WEB, PORT, NOTED, QUEUE, STRICT]).flatmap(lambda check: st.sampled_from([yes(check), no(check)])),
     st.sampled_from(["listens", "panics", "cuda-error", "cuda-sticky", "worker-died"]).map(line),
     st.booleans().map(told),

@@ -196,3 +196,19 @@ raise SystemExit(len(process.output))
 def test_with_closed_standard_streams_messages_reach_no_child() -> None:
     closed = ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", SAY_SOMETHING]
     assert subprocess.run(closed, check=False).returncode == 0
+
+
+def test_what_happened_while_somebody_lingered_is_taken_later(loop: Loop) -> None:
+    process = loop.start(["/bin/sh", "-c", "echo one; exec sleep 1000"], os.environ, name="script")
+    loop.linger(lambda: process.lines() == ["one"], clock.now() + 3600)
+    taken: list[type] = []
+    assert loop.wait_for(lambda: bool(taken), None, lambda happening: taken.append(type(happening)))
+    assert Printed in taken
+
+
+def test_who_lingers_until_a_stop_does_not_begin_after_one(loop: Loop) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+    loop.linger(lambda: bool(loop._postponed), clock.now() + 0.1)
+    loop.linger(lambda: False, clock.now() + 3600, until_stopped=True)
+    with pytest.raises(Stopped):
+        loop.wait_for(lambda: False, None)
