@@ -5,7 +5,8 @@
 In the first half everything is hit: the app, its companion, and our own processes beside PID 1. In the second half our own are left alone, so
 that it can be seen in its last two thirds whether they grow. The seed, which is printed, fixes the choices of both, not the moments at which they fall.
 
-FOLDER (build/soak) gets soak.json and soak.txt. It ends with 1 where something did not hold. docs/reference/soak.md is made from
+Six minutes are the least: before that the growth tells nothing, since some of our own may wait a minute for their next start.
+FOLDER (build/soak) gets soak.json, soak.txt and the journal. It ends with 1 where something did not hold. docs/reference/soak.md is made from
 tests/soak/soak.json: copy the one there that is to be kept.
 """
 
@@ -275,6 +276,8 @@ def main() -> int:
     try:
         soak.run()
     finally:
+        for journal in soak.volume.glob("state/boots/*.jsonl"):
+            shutil.copy(journal, options.to / "journal.jsonl")
         subprocess.run(["umount", "-l", soak.volume], check=False)
     (options.to / "soak.json").write_text(json.dumps(soak.result, indent=1) + "\n")
     text = report.text(soak.result)
