@@ -24,11 +24,13 @@ class Live:
 
     Attributes:
         events: the first ones and the latest ones, in order.
+        restarts_forgotten: by cause, the restarts whose events are kept no more: a counter must not stand still.
         version: how many changes there were; whoever keeps something made of `events` compares it.
     """
 
     def __init__(self, redactor: Redactor) -> None:
         self.events: list[Event] = []
+        self.restarts_forgotten: dict[str, int] = {}
         self.version = 0
         self._redactor = redactor
         self._changed = asyncio.Event()
@@ -57,7 +59,10 @@ class Live:
             )
         )
         if len(self.events) > FIRST_KEPT + LAST_KEPT:
-            del self.events[FIRST_KEPT]
+            forgotten = self.events.pop(FIRST_KEPT)
+            if forgotten.kind == "restart":
+                cause = cause_of(forgotten)
+                self.restarts_forgotten[cause] = self.restarts_forgotten.get(cause, 0) + 1
         self.version += 1
         self._changed.set()
         self._changed = asyncio.Event()
@@ -79,6 +84,11 @@ class Live:
         except (asyncio.TimeoutError, TimeoutError):  # two classes on Python 3.10
             return False
         return True
+
+
+def cause_of(restart: Event) -> str:
+    """What a restart came from."""
+    return str(restart.data.get("cause", "app"))
 
 
 def line(event: Event) -> str:

@@ -14,6 +14,7 @@ from firstlight.journal.event import Event
 from firstlight.journal.status import Seen, Status, status
 from firstlight.journal.timeline import Span, timeline
 from firstlight.serve import proofs, reading, sentence
+from firstlight.serve.live import cause_of
 from firstlight.serve.proofs import Gpu
 
 # An app that never stops restarting would fill the page.
@@ -65,16 +66,16 @@ class View:
     notes: tuple[str, ...]  # our own last words
 
 
-def look(events: Sequence[Event]) -> View:
-    """What these events amount to. There must be one at least."""
+def look(events: Sequence[Event], restarts_before: Mapping[str, int] | None = None) -> View:
+    """What these events amount to. There must be one at least. `restarts_before` counts, by cause, those that are not among them."""
     stands = status(events)
     headline, detail = sentence.say(events, stands)
     first_ready = next((event for event in events if event.kind == "ready"), None)
     app = reading.last(events, "app-started")
-    restarts: dict[str, int] = {}
+    restarts = dict(restarts_before or {})
     for event in events:
         if event.kind == "restart":
-            cause = str(event.data.get("cause", "app"))
+            cause = cause_of(event)
             restarts[cause] = restarts.get(cause, 0) + 1
     spans = timeline(events)
     return View(

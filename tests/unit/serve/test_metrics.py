@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from typing import Any
@@ -11,6 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from firstlight.journal.event import Event, Stage
 from firstlight.serve import metrics
+from firstlight.serve.live import FIRST_KEPT, LAST_KEPT, Live
+from firstlight.serve.redact import Redactor
 from firstlight.serve.view import look
 from firstlight.supervise.restart import Cause
 
@@ -76,3 +79,19 @@ def test_promtool_has_nothing_to_say_about_them(known: bool) -> None:
     outcome = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
 
     assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, b"", b"")
+
+
+def test_restarts_are_counted_though_their_events_are_kept_no_more() -> None:
+    live = Live(Redactor({}))
+    lives = FIRST_KEPT + LAST_KEPT
+    lines = (
+        {"kind": kind, "stage": stage, **data}
+        for life in range(1, lives + 1)
+        for kind, stage, data in (("app-started", "app", {"life": life}), ("restart", "backoff", {"cause": "app"}))
+    )
+    for number, line in enumerate(lines):
+        live.feed(json.dumps({"v": 1, "boot": "b", "n": number, "t": "x", "s": 1.0, **line}).encode())
+
+    seen = look(live.events, live.restarts_forgotten)
+    assert seen.restarts == {"app": lives}
+    assert seen.status.lives == lives
