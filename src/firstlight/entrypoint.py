@@ -195,8 +195,9 @@ def _report(boot: Boot, outcome: Abandoned) -> None:
 
 def _go_on(parts: Parts, who: str, how: str) -> None:
     """Something beside the app has failed, by a fault of ours: it is left out, and the app never the wiser."""
-    parts.journal.note("failure", who=who, words=how)
-    parts.tell(f"cannot go on with {who}: {how}; this is a fault of firstlight itself, and the app goes on without")
+    words = f"cannot go on with {who}: {how}; this is a fault of firstlight itself, and the app goes on without"
+    parts.journal.note("failure", who=who, words=words)
+    parts.tell(words)
 
 
 def _end_children(loop: Loop, journal: Journal) -> None:

@@ -36,6 +36,7 @@ class Course:
     report: Callable[[Boot, Abandoned], None]  # shows why one was given up
     lives: int = 0
     facts: Facts | None = None  # of the last proof
+    causes: dict[str, int] = field(default_factory=dict)  # of the restarts until now, how many each
     history: restart.History = field(default_factory=restart.History)
 
 
@@ -185,6 +186,7 @@ def _restarted(course: Course, step: restart.Restart) -> restart.Restart:
     """Wait as long as the step says, and tell of it."""
     parts = course.parts
     course.history = step.history
+    course.causes[step.cause.value] = course.causes.get(step.cause.value, 0) + 1
     parts.journal.write(
         "restart",
         Stage.BACKOFF,
@@ -192,6 +194,7 @@ def _restarted(course: Course, step: restart.Restart) -> restart.Restart:
         cause=step.cause.value,
         delay=round(step.delay, 3),
         count=step.history.restarts,
+        causes=dict(course.causes),
         to=step.to.value,
     )
     first = "after a look at the GPU" if step.to is restart.To.GPU else f"in {step.delay:.1f} s"

@@ -8,12 +8,12 @@ A writer that dies is followed by another, which is handed all that was not conf
 
 from __future__ import annotations
 
-import collections
 import json
 import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from firstlight.journal import keep
 from firstlight.journal.event import JOURNAL_VERSION, Event, Stage
 from firstlight.system import clock, files, loop as system_loop, standard_error
 from firstlight.system.loop import Exited, Printed
@@ -55,7 +55,7 @@ class Journal:
 
     Attributes:
         boot: the boot's id, which is also the name of its file: 20261123T203607Z-1f2e.
-        events: the latest events.
+        events: the first ones, the last one of each sort, and the latest.
         directory: the state directory; None where events are kept in memory alone.
         listeners: called with every event, as soon as it is one.
         writer: the child that writes, or the last one; None before the first event, and where there is nothing to write to.
@@ -72,7 +72,7 @@ class Journal:
     ) -> None:
         """`directory` is the state directory, None to keep events in memory alone; `started` is when the boot began, monotonic."""
         self.boot = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(2).hex()}"
-        self.events: collections.deque[Event] = collections.deque(maxlen=_KEPT)
+        self.events: list[Event] = []
         self.directory = directory
         self.listeners: list[Callable[[Event], None]] = []
         self.writer: Process | None = None
@@ -100,6 +100,7 @@ class Journal:
         )
         self._next += 1
         self.events.append(event)
+        keep.keep(self.events, _KEPT)
         if self.directory is not None:
             self._hand_over(event, self.directory)
         self._loop.guard.tell(self.listeners, event)

@@ -101,7 +101,7 @@ def status(events: Sequence[Event]) -> Status:
         remedies=tuple(_applied(events)),
         app_pid=_number(running.data.get("pid")) if running else None,
         app_code=_number(_last(events, "app-exited", "code")),
-        lives=max(_number(_last(events, "app-started", "life")) or 0, sum(event.kind == "app-started" for event in events)),
+        lives=_number(_last(events, "app-started", "life")) or 0,
         restart_reason=_text(_last(events, "restart", "reason")),
         checks=_checks(events),
         companions=_companions(events),

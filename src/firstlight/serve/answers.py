@@ -103,7 +103,7 @@ class Answers:
     def view(self) -> View | None:
         """The boot as it stands; None before its first event."""
         if self._seen[0] != self._live.version:
-            self._seen = (self._live.version, look(self._live.events, self._live.restarts_forgotten) if self._live.events else None)
+            self._seen = (self._live.version, look(self._live.events) if self._live.events else None)
         return self._seen[1]
 
     def _called(self, view: View | None) -> str:

@@ -17,6 +17,7 @@ class Configuration:
         control: the path of the control socket, in a folder that is ours alone; None where there is no such folder.
         token_file: a file with the token that opens everything; None to make one beside the control socket.
         metrics_token_file: a file with a token that opens the metrics alone.
+        greeting: how many events follow at once, as the core has kept them.
         hosts: names by which others may ask for us; "*.example.org" stands for every name under that.
     """
 
@@ -30,6 +31,7 @@ class Configuration:
     state_dir: str | None = None
     version: str = __version__
     app: str = ""
+    greeting: int = 0
 
 
 def parse(line: bytes) -> Configuration:
@@ -42,10 +44,12 @@ def parse(line: bytes) -> Configuration:
     if not isinstance(data, dict) or data.pop("step", None) != "configure":
         raise ValueError("cannot take the first line for a configuration")
     known = {name: data[name] for name in Configuration.__dataclass_fields__ if data.get(name) is not None}
-    hosts = known.pop("hosts", [])
+    hosts, greeting = known.pop("hosts", []), known.pop("greeting", 0)
+    if not isinstance(greeting, int):
+        raise ValueError("cannot take the first line for a configuration: greeting must be a number")
     if {"boot", "serve"} - set(known) or not all(isinstance(value, str) for value in (*known.values(), *hosts)):
         raise ValueError("cannot take the first line for a configuration: boot and serve must be there, and all values be text")
-    return Configuration(**known, hosts=tuple(hosts))
+    return Configuration(**known, hosts=tuple(hosts), greeting=greeting)
 
 
 def address(text: str) -> tuple[str, int]:

@@ -6,13 +6,12 @@ import asyncio
 import json
 from typing import Any
 
-from firstlight.journal import read
+from firstlight.journal import keep, read
 from firstlight.journal.event import Event
 from firstlight.serve.redact import Redactor
 
-# An app that restarts for weeks writes more events than we keep. How the boot began matters for good, and so does the news.
-FIRST_KEPT = 500
-LAST_KEPT = 2500
+# An app that restarts for weeks writes more events than we keep.
+_KEPT = 3000
 
 
 class Gap(Exception):  # noqa: N818 - not an error of ours: the core must begin anew
@@ -23,29 +22,30 @@ class Live:
     """The events of this boot so far, without secrets.
 
     Attributes:
-        events: the first ones and the latest ones, in order.
-        restarts_forgotten: by cause, the restarts whose events are kept no more: a counter must not stand still.
+        events: the first ones, the last one of each sort and the latest ones, in order.
         version: how many changes there were; whoever keeps something made of `events` compares it.
     """
 
-    def __init__(self, redactor: Redactor) -> None:
+    def __init__(self, redactor: Redactor, greeting: int = 0) -> None:
+        """`greeting` is how many of the first lines are what the core has kept: between those, numbers may be missing."""
         self.events: list[Event] = []
-        self.restarts_forgotten: dict[str, int] = {}
         self.version = 0
         self._redactor = redactor
+        self._greeting = greeting
         self._changed = asyncio.Event()
 
     def feed(self, line: bytes) -> None:
         """Take one line of the journal.
 
         Raises:
-            Gap: it is not the one after the last.
+            Gap: it is not the one after the last, nor one that was kept.
         """
         found = read.parse("", line).events
         if not found:
             raise Gap("cannot read a line of the journal")
         event = found[0]
-        if self.events and event.number != self.events[-1].number + 1:
+        self._greeting -= 1
+        if self.events and not self._follows(event, self.events[-1]):
             raise Gap(f"cannot follow the journal: event {event.number} came after {self.events[-1].number}")
         self.events.append(
             Event(
@@ -58,14 +58,13 @@ class Live:
                 data=self._redactor.data(event.data),
             )
         )
-        if len(self.events) > FIRST_KEPT + LAST_KEPT:
-            forgotten = self.events.pop(FIRST_KEPT)
-            if forgotten.kind == "restart":
-                cause = cause_of(forgotten)
-                self.restarts_forgotten[cause] = self.restarts_forgotten.get(cause, 0) + 1
+        keep.keep(self.events, _KEPT)
         self.version += 1
         self._changed.set()
         self._changed = asyncio.Event()
+
+    def _follows(self, event: Event, last: Event) -> bool:
+        return event.number > last.number if self._greeting >= 0 else event.number == last.number + 1
 
     def after(self, number: int) -> list[Event]:
         """The events that are kept and came after this one."""
@@ -84,11 +83,6 @@ class Live:
         except (asyncio.TimeoutError, TimeoutError):  # two classes on Python 3.10
             return False
         return True
-
-
-def cause_of(restart: Event) -> str:
-    """What a restart came from."""
-    return str(restart.data.get("cause", "app"))
 
 
 def line(event: Event) -> str:

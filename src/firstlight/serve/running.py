@@ -47,7 +47,7 @@ async def _run() -> int:
         return telling.CANNOT_SERVE
     token = _token(orders)
     redactor = Redactor(os.environ, [token] if token else [])
-    live = Live(redactor)
+    live = Live(redactor, orders.greeting)
     answers = Answers(
         live,
         version=orders.version,

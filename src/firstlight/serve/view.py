@@ -14,7 +14,6 @@ from firstlight.journal.event import Event
 from firstlight.journal.status import Seen, Status, status
 from firstlight.journal.timeline import Span, timeline
 from firstlight.serve import proofs, reading, sentence
-from firstlight.serve.live import cause_of
 from firstlight.serve.proofs import Gpu
 
 # An app that never stops restarting would fill the page.
@@ -66,17 +65,12 @@ class View:
     notes: tuple[str, ...]  # our own last words
 
 
-def look(events: Sequence[Event], restarts_before: Mapping[str, int] | None = None) -> View:
-    """What these events amount to. There must be one at least. `restarts_before` counts, by cause, those that are not among them."""
+def look(events: Sequence[Event]) -> View:
+    """What these events amount to. There must be one at least."""
     stands = status(events)
     headline, detail = sentence.say(events, stands)
     first_ready = next((event for event in events if event.kind == "ready"), None)
     app = reading.last(events, "app-started")
-    restarts = dict(restarts_before or {})
-    for event in events:
-        if event.kind == "restart":
-            cause = cause_of(event)
-            restarts[cause] = restarts.get(cause, 0) + 1
     spans = timeline(events)
     return View(
         status=stands,
@@ -93,14 +87,21 @@ def look(events: Sequence[Event], restarts_before: Mapping[str, int] | None = No
             for event in events
             if event.kind == "remedy"
         ),
-        restarts=restarts,
+        restarts=_restarts(events),
         spans=tuple(spans[-_ROWS:]),
         spans_left_out=max(0, len(spans) - _ROWS),
         app_started=app.at if app else None,
         command=tuple(str(word) for word in reading.items(reading.field(events, "boot", "command"))),
         orphans_reaped=reading.whole(reading.field(events, "app-exited", "orphans_reaped")) or 0,
-        notes=tuple(str(event.data.get("words", "")) for event in events if event.kind == "log")[-5:],
+        notes=tuple(str(event.data.get("words", "")) for event in events if event.kind in ("log", "failure"))[-5:],
     )
+
+
+def _restarts(events: Sequence[Event]) -> Mapping[str, int]:
+    """By cause. Each of them counts all before it, since a long run has more than are kept."""
+    causes = reading.field(events, "restart", "causes")
+    counts = {str(cause): reading.whole(count) for cause, count in causes.items()} if isinstance(causes, Mapping) else {}
+    return {cause: count for cause, count in counts.items() if count is not None}
 
 
 def _called(events: Sequence[Event]) -> str:

@@ -51,7 +51,7 @@ class Agent:
         self._tell = tell
         self._told: set[str] = set()
         self._asked_for = settings.origin("serve").source != "default"
-        configuration = {
+        self._configuration = {
             "step": "configure",
             "boot": journal.boot,
             "serve": settings.serve,
@@ -63,7 +63,6 @@ class Agent:
             "state_dir": journal.directory,
             "hosts": [*settings.serve_host, *_public_hosts(settings, environment)],
         }
-        self._configuration = line(configuration)
         self._resident = Resident(
             loop, "agent", lambda: module("firstlight.serve.agent"), environment, greet=self._greet, answer=self._answer, ended=self._ended
         )
@@ -79,7 +78,8 @@ class Agent:
         self._resident.close()
 
     def _greet(self) -> bytes:
-        return self._configuration + b"".join(map(boot_journal.line, self._journal.events))
+        events = self._journal.events
+        return line({**self._configuration, "greeting": len(events)}) + b"".join(map(boot_journal.line, events))
 
     def _hear(self, event: Event) -> None:
         """Pass the journal on; and start the agent as soon as that holds nobody up: at the first wait, at a hold, or after the app."""

@@ -99,13 +99,13 @@ def test_a_gap_in_the_journal_asks_for_all_of_it_anew(start: Start, line: Any) -
 
 
 def test_a_replay_may_begin_late(start: Start) -> None:
-    """The core keeps the latest events alone."""
-    agent = start()
+    """The core keeps a part of a long journal."""
+    agent = start(greeting=3)
     agent.listens()
-    agent.number = 4000
-
-    agent.write("note", "app")
-    agent.write("note", "app")
+    agent.write("boot", "start")
+    for number in (4000, 5000):
+        agent.number = number
+        agent.write("note", "app")
 
     agent.caught_up()
 

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from firstlight.journal.event import Event, Stage
 from firstlight.serve import metrics
-from firstlight.serve.live import FIRST_KEPT, LAST_KEPT, Live
+from firstlight.serve.live import Live
 from firstlight.serve.redact import Redactor
 from firstlight.serve.view import look
 from firstlight.supervise.restart import Cause
@@ -30,7 +30,7 @@ def view() -> Any:
         ("ready", "ready", {}),
         ("companion-started", "ready", {"name": "/start.sh", "pid": 9}),
         ("app-exited", "stop", {"code": 1, "orphans_reaped": 5}),
-        ("restart", "backoff", {"cause": "cuda", "reason": "x", "delay": 1.0}),
+        ("restart", "backoff", {"cause": "cuda", "reason": "x", "delay": 1.0, "causes": {"cuda": 1}}),
     ]
     return look(
         [
@@ -83,15 +83,15 @@ def test_promtool_has_nothing_to_say_about_them(known: bool) -> None:
 
 def test_restarts_are_counted_though_their_events_are_kept_no_more() -> None:
     live = Live(Redactor({}))
-    lives = FIRST_KEPT + LAST_KEPT
+    lives = 4000  # more than are kept
     lines = (
         {"kind": kind, "stage": stage, **data}
         for life in range(1, lives + 1)
-        for kind, stage, data in (("app-started", "app", {"life": life}), ("restart", "backoff", {"cause": "app"}))
+        for kind, stage, data in (("app-started", "app", {"life": life}), ("restart", "backoff", {"cause": "app", "causes": {"app": life}}))
     )
     for number, line in enumerate(lines):
         live.feed(json.dumps({"v": 1, "boot": "b", "n": number, "t": "x", "s": 1.0, **line}).encode())
 
-    seen = look(live.events, live.restarts_forgotten)
+    seen = look(live.events)
     assert seen.restarts == {"app": lives}
     assert seen.status.lives == lives
