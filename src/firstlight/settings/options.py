@@ -127,7 +127,7 @@ GROUPS = {
         ),
         Option("restart-delay", "0.5s", values.DURATION, "TIME", "how long to wait before the first restart; each one in a row doubles it"),
         Option("restart-delay-max", "30s", values.DURATION, "TIME", "the longest wait before a restart"),
-        Option("restart-reset", "30s", values.DURATION, "TIME", "how long the app must have run for the wait to begin anew"),
+        Option("restart-reset", "30s", values.DURATION, "TIME", "how long the app must have been ready for the wait to begin anew"),
         Option("restart-limit", "10", values.whole(0, 1_000_000), "N", "how many restarts within the window are too many; 0 for no limit"),
         Option("restart-window", "10m", values.POSITIVE_DURATION, "TIME", "the time in which restarts are counted"),
         Option("success-exit", "", values.EXIT_CODE, "CODES", "exit codes of the app that count as success, as 0 does", commas=True),

@@ -29,7 +29,7 @@ _TAKEN = {
     "restart": "the app is started anew, where one runs or waits to",
     "stop": "everything ends",
     "retry": "the GPU is tried again, where that is given up or waits",
-    "rediagnose": "the GPUs are looked at now",
+    "rediagnose": "the GPUs are looked at now, where they are watched",
 }
 
 

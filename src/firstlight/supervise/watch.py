@@ -34,7 +34,7 @@ _JITTER = 0.1
 
 
 class Watch:
-    """The watch of one life of the app, from ready to its end.
+    """The watch of one life of the app, from its start to its end.
 
     It writes `condition` into the journal whenever what holds changes, says it in a line for each finding, and posts `Requested`, with
     the cause "watch", where the policy wants more than a note.
