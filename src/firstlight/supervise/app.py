@@ -140,12 +140,14 @@ class App:
             self._send(self._settings.stop_signal)
 
     def _begin_stop(self, words: str) -> None:
-        # Whoever looks at readiness learns it before the app does.
-        self._journal.write("stopping", Stage.STOP, reason=words, for_good=self.stopped_by is not None)
-        self._before_stop(words)
+        self._say_that_it_stops(words)
+        self._before_stop(words)  # whoever looks at readiness learns it before the app does
         self._kill_at = clock.now() + self._settings.grace
         if self._settings.stop_signal not in (signal.SIGTERM, signal.SIGKILL):
             self._term_at = clock.now() + self._settings.grace / 2
+
+    def _say_that_it_stops(self, words: str) -> None:
+        self._journal.write("stopping", Stage.STOP, reason=words, for_good=self.stopped_by is not None)
 
     def _kill(self, wanted: Callable[[Requested], bool]) -> None:
         self._tell("the app has not stopped in time: killing it")
@@ -167,7 +169,9 @@ class App:
 
     def _answer(self, requested: Requested, wanted: Callable[[Requested], bool] | None) -> None:
         if requested.action == "stop":
-            self.stopped_by = requested.words
+            first, self.stopped_by = self.stopped_by is None, requested.words
+            if first and self._kill_at is not None:
+                self._say_that_it_stops(requested.words)  # until now it was to be started anew
             self.stop(requested.words)
         elif wanted is not None and self.asked is None and wanted(requested):
             self.asked = requested
@@ -184,11 +188,14 @@ class App:
             signal.sigtimedwait({number}, _SAME_REQUEST)
         forwarded = self._rewrite.get(number, number)
         if number in STOPPING and forwarded:
+            again = self.stopped_by is not None
             self.stopped_by = f"signal {number}"
             if self._kill_at is None:
                 self._begin_stop(self.stopped_by)
-            else:
+            elif again:
                 self._kill_at = clock.now()
+            else:  # it stops already, to be started anew: whoever wants the end has asked once, and the app keeps its time
+                self._say_that_it_stops(self.stopped_by)
         if forwarded:
             self._send(forwarded)
         stage = Stage.STOP if self._kill_at is not None else None

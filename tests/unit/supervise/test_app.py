@@ -83,3 +83,24 @@ def test_a_stop_signal_that_comes_while_the_app_is_killed_counts(loop: Loop) -> 
     running.stop("a restart")
     running.watch(lambda requested: False)
     assert running.stopped_by == f"signal {signal.SIGTERM:d}"
+
+
+TWO_TERMS = "n=0; trap 'n=$((n + 1)); echo $n' TERM; echo ready; until [ $n = 2 ]; do sleep 0.01; done; exit 5"
+
+
+def test_a_stop_that_comes_while_it_is_stopped_for_a_restart_leaves_the_app_its_time(loop: Loop) -> None:
+    reading, writing = os.pipe()
+    journal = Journal(loop, None, {}, started=0.0)
+    chosen = settings.load({}, {}).changed(grace=3600.0)
+    running = app.App(
+        loop, ["sh", "-c", TWO_TERMS], os.environ, chosen, journal, print, output=(writing, None), before_stop=lambda reason: None
+    )
+    assert os.read(reading, 100) == b"ready\n"
+    running.stop("a restart")
+    assert os.read(reading, 100) == b"1\n"
+    os.kill(os.getpid(), signal.SIGTERM)
+    running.watch(lambda requested: False)
+    os.close(reading)
+    os.close(writing)
+    assert (running.exit_code, running.stopped_by) == (5, "signal 15")
+    assert [event.data["for_good"] for event in journal.events if event.kind == "stopping"] == [False, True]
