@@ -49,7 +49,8 @@ class Printed:
     def compare(self, folder: Path) -> None:
         """Compare with how many lines each life of the app has written."""
         for file in folder.glob(f"*.{self.stream}"):
-            begun, done = struct.unpack("QQ", file.read_bytes())
+            # One that was killed at once has not even begun to count.
+            begun, done = struct.unpack("QQ", file.read_bytes() or bytes(16))
             seen = self.next.get(int(file.stem), 0)
             if seen not in (begun, done):
                 self._complain(f"process {file.stem} has written {done} lines (perhaps {begun}), and {seen} came out")

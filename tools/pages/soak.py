@@ -11,7 +11,7 @@ from pages import markdown
 _RESULT = Path(__file__).resolve().parent.parent.parent / "tests/soak/soak.json"
 _TEXT = """
 `make soak` lets firstlight live through a hard hour as PID 1 of a namespace of its own (`SOAK=10m` makes it ten minutes). An app prints numbered
-lines on both streams as fast as the machine goes, leaves orphans and says over HTTP how it is. Four times a second something befalls it, by
+lines on both streams as fast as the machine goes, leaves orphans and says over HTTP how it is. Many times a second something befalls it, by
 chance: the app or its companion is killed by one of several signals, PID 1 gets one to pass on, the volume with the journal and the logs hangs,
 is full or read-only, the app says that it is not well; and in the first half the processes beside PID 1 are killed too. All the while somebody asks the agent
 for everything it has. In the second half our own processes are left alone: their last two thirds show whether they grow.

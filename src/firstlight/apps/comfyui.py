@@ -6,7 +6,8 @@ imported, because the port is bound last. Whether a node was imported can be tol
 
 The thread that runs prompts can die of an exception (ComfyUI issue 16312), and the server goes on to answer and to take prompts that it never
 runs. Then prompts are pending while none is running; in a healthy one that lasts for a moment between two prompts. The answer of `/queue` holds
-whole workflows, so that it may be too long to look into; the line that the thread leaves behind tells all the same.
+whole workflows, so that it may be too long to look into; the line that the thread leaves behind tells all the same. One death cannot be
+told: a node that calls `sys.exit` while it runs ends the thread without a word, and its prompt counts as running for ever, as one that takes long does.
 
 On SIGTERM ComfyUI dies at once; SIGINT is its way to stop.
 """

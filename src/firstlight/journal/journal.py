@@ -159,10 +159,8 @@ class Journal:
         self._again = None
         assert self.directory is not None
         self._start_writer(self.directory, "again")
-        for event in [event for event in self.events if event.number in self._unwritten]:
-            assert self.writer is not None
-            if not self._loop.write(self.writer, line(event)):
-                return  # it is dead already
+        if self.writer is not None:
+            self._loop.write(self.writer, b"".join(line(event) for event in self.events if event.number in self._unwritten))
 
     def _listen(self, happening: Happening) -> None:
         """What the writer answers, and its end."""

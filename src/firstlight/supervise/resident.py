@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from firstlight.system import clock
-from firstlight.system.loop import Exited, Printed
+from firstlight.system.loop import BACKLOG_LIMIT, Exited, Printed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,6 +52,7 @@ class Resident:
         self._answer = answer
         self._ended = ended
         self._inherit = inherit
+        self._limit = BACKLOG_LIMIT  # how many bytes may wait for it
         self._deaths = 0
         self._started = 0.0
         self._timer: Timer | None = None
@@ -72,11 +73,11 @@ class Resident:
 
     def order(self, **words: Any) -> bool:
         """Give an order. False where it cannot take it: what must not be lost goes into its greeting."""
-        return self.process is not None and self._loop.write(self.process, line(words))
+        return self.feed(line(words))
 
     def feed(self, data: bytes) -> bool:
         """Hand it a line that is made already."""
-        return self.process is not None and self._loop.write(self.process, data)
+        return self.process is not None and self._loop.write(self.process, data, limit=self._limit)
 
     def restart(self) -> None:
         """End it; the next start follows at once."""
@@ -99,7 +100,10 @@ class Resident:
         except OSError as error:
             self._died(f"cannot start {self._name}: {error.strerror}")
             return
-        self._loop.write(self.process, self._greet())
+        greeting = self._greet()
+        # A greeting may be long, such as a journal, and waits until it has come up: that does not make it slow.
+        self._limit = BACKLOG_LIMIT + len(greeting)
+        self._loop.write(self.process, greeting)
 
     def _listen(self, happening: Happening) -> None:
         if isinstance(happening, Printed) and happening.process is self.process:

@@ -143,13 +143,13 @@ class Loop:
             self.close_stdin(process)
         return process
 
-    def write(self, process: Process, data: bytes) -> bool:
+    def write(self, process: Process, data: bytes, *, limit: int = BACKLOG_LIMIT) -> bool:
         """Hand `data` to a child's stdin, now or when it reads. Never blocks.
 
-        False when nothing was taken: the child has ended or closed its stdin, or more than `BACKLOG_LIMIT` bytes wait already.
+        False when nothing was taken: the child has ended or closed its stdin, or more than `limit` bytes wait already.
         """
         pipes = self._pipes.get(process)
-        if pipes is None or pipes.stdin is None or pipes.close_when_written or len(pipes.backlog) > BACKLOG_LIMIT:
+        if pipes is None or pipes.stdin is None or pipes.close_when_written or len(pipes.backlog) > limit:
             return False
         waiting = bool(pipes.backlog)
         pipes.backlog += data

@@ -10,7 +10,7 @@ import pytest
 
 from firstlight.supervise.resident import Resident
 from firstlight.system import clock
-from firstlight.system.loop import Loop
+from firstlight.system.loop import BACKLOG_LIMIT, Loop
 
 
 @pytest.fixture
@@ -74,3 +74,16 @@ def test_what_makes_no_sense_is_passed_over(loop: Loop, make: Make, answers: lis
     assert answers == [{"step": "said"}]
     resident.close()
     assert loop.wait_for(lambda: not resident.running, clock.now() + 3600)
+
+
+def test_a_long_greeting_does_not_count_as_being_behind(loop: Loop) -> None:
+    greeting = b"x" * (4 * BACKLOG_LIMIT)
+    never_reads = ["/bin/sh", "-c", "kill -STOP $$"]
+    resident = Resident(loop, "slow", lambda: never_reads, os.environ, greet=lambda: greeting, answer=lambda _: None, ended=lambda _: None)
+
+    resident.start()
+
+    assert resident.feed(b"a line\n")
+    assert resident.feed(b"x" * BACKLOG_LIMIT + b"x" * (64 << 10))  # a pipe has taken a part of the greeting
+    assert not resident.feed(b"one too many\n")
+    resident.close()
