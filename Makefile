@@ -32,7 +32,7 @@ try: .venv/ready programs ## see a sick machine diagnosed, cured, proven, an app
 	@sh tools/try.sh
 
 .PHONY: test
-test: .venv/ready programs ## run the test suite (PYTEST="-k name" narrows it)
+test: .venv/ready programs wanted ## run the test suite (PYTEST="-k name" narrows it)
 	$(call say,running the tests)
 	@$(PYTHON) -m pytest $(PYTEST)
 
@@ -81,7 +81,7 @@ clean: ## remove what was built and brought
 
 # The parts of `check`.
 
-.PHONY: lint types layers versions current programs beside
+.PHONY: lint types layers versions current programs wanted beside
 
 lint: .venv/ready
 	$(call say,ruff and shellcheck)
@@ -111,7 +111,10 @@ current: .venv/ready
 
 programs:
 	@sh tools/bring_programs.sh cc strace
-	@sh tools/bring_programs.sh --wanted chromium promtool
+
+# What some tests drive; without one of these they are skipped, and say so.
+wanted:
+	@sh tools/bring_programs.sh --wanted chromium promtool tini dumb-init
 
 # What we are measured beside. Where one cannot be had, its figures say so.
 beside: .tools/uv/ready

@@ -34,7 +34,7 @@ def directories(variables: Mapping[str, str]) -> list[str]:
 
 def create(boot: str, run_dir: str, variables: Mapping[str, str]) -> str | None:
     """Make this boot's directory, and lock it until we end; None where no place takes one, as where every directory is read-only."""
-    for place in [run_dir] if run_dir else directories(variables):
+    for place in [os.path.abspath(run_dir)] if run_dir else directories(variables):
         try:
             os.makedirs(place, mode=0o700, exist_ok=True)
             if not _own(place, named=bool(run_dir)):
