@@ -56,6 +56,22 @@ def test_what_follows_on_an_end(start: Starter, options: tuple[str, ...], script
     assert restarts(app.events()) == [("app", "app")] * (lives - 1)
 
 
+def test_an_app_that_is_away_for_a_while_has_failed_a_life_and_no_more(start: Starter, tmp_path: Path) -> None:
+    app_file = tmp_path / "app"
+    app_file.write_text(
+        f'#!/bin/sh\necho "$FIRSTLIGHT_LIFE"\n[ "$FIRSTLIGHT_LIFE" != "${{FIRSTLIGHT_LIFE%/1}}/1" ] && exit 0\nmv {app_file} {app_file}.away\nexit 5\n'
+    )
+    app_file.chmod(0o755)
+    app = start(str(app_file), options=[*NO_GPU, *AGAIN, "--restart-delay", "50ms"])
+    app.line()
+    app.says("no such command")
+    (tmp_path / "app.away").rename(app_file)
+    assert app.code() == 0
+    reasons = [event["reason"] for event in of(app.events(), "restart")]
+    assert reasons[0] == "the app ended with exit code 5"
+    assert set(reasons[1:]) == {f"cannot start {str(app_file)!r}: no such command"}
+
+
 def test_each_pause_is_twice_the_one_before_up_to_the_longest(start_plainly: Starter) -> None:
     options = (*NO_GPU, "--restart", "on-failure", "--restart-delay", "10ms", "--restart-delay-max", "40ms")
     app = start_plainly(*in_life(life_1="exit 1", life_2="exit 1", life_3="kill -9 $$", life_4="exit 1"), options=options)

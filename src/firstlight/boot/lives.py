@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from firstlight.errors import ExitCode
+from firstlight.errors import CommandError, ExitCode
 from firstlight.journal.event import Stage
 from firstlight.probe import children, fingerprint
 from firstlight.supervise import app as supervised, restart
@@ -145,6 +145,11 @@ def _live(course: Course, proven: Ready | None) -> restart.Restart | restart.End
             life=course.lives,
             orphans_reaped=parts.loop.children.orphans_reaped,
         )
+    except CommandError as error:
+        if course.lives == 1:
+            raise  # it was never there; later the volume that it lies on may be away for a moment
+        lost = restart.Ended(status=int(error.exit_code), good=0.0, at=clock.now(), cause=restart.Cause.APP, words=str(error))
+        return _follow(course, lost)
     finally:
         if held is not None:
             held.end()
@@ -171,6 +176,12 @@ def _next(course: Course, app: supervised.App, good: float, cause: restart.Cause
         words=app.stopped_by or words,
         stopping=app.stopped_by is not None or lost,
     )
+    return _follow(course, ended)
+
+
+def _follow(course: Course, ended: restart.Ended) -> restart.Restart | restart.End:
+    """What the policy makes of the end of a life."""
+    parts = course.parts
     step = restart.after(ended, course.history, policy(parts), chance=chance.fraction())
     if isinstance(step, restart.End):
         if step.code == ExitCode.RESTART_LIMIT:

@@ -194,6 +194,7 @@ class Output:
             stream.close_writing()
         if self._pump is None:
             return
+        self._pump.hasten()
         self._pump.order(order="drain")
         self._pump.close()
         pump = self._pump

@@ -84,6 +84,12 @@ class Resident:
         if self.process is not None:
             self._loop.children.send(self.process, 9)
 
+    def hasten(self) -> None:
+        """Where it has died and waits to be started again, start it now."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._launch()
+
     def close(self) -> None:
         """Let it see the end of its orders. From here on its end is no surprise."""
         self._over = True
