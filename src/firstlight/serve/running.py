@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import secrets
+import stat
 import time
 from functools import partial
 
@@ -129,9 +130,13 @@ def _token(orders: Configuration) -> str | None:
     if orders.control is None:
         return None  # nowhere to keep one: local askers see the page, and nobody else
     path = os.path.join(os.path.dirname(orders.control), "token")
-    if os.path.exists(path):
-        return _read_token(path)
     token = secrets.token_urlsafe(32)
+    try:
+        if os.path.getsize(path):
+            return _read_token(path)
+        os.unlink(path)  # an earlier agent found no room for it
+    except OSError:
+        pass  # there is none yet
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with open(descriptor, "w", encoding="ascii") as file:
@@ -148,7 +153,11 @@ def _read_token(path: str | None) -> str | None:
     if path is None:
         return None
     try:
-        with open(path, encoding="utf-8") as file:
+        # O_NONBLOCK: somebody may have put a FIFO there. It may be a link, as Kubernetes makes them.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, encoding="utf-8") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(None, "it is not a plain file")  # noqa: TRY301 - told as every other reason is
             token = file.read(4096).strip()
     except (OSError, ValueError) as error:
         telling.answer(step="trouble", words=f"cannot read the token in {path}: {getattr(error, 'strerror', None) or error}")

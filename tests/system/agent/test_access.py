@@ -138,3 +138,21 @@ def test_another_machine_is_a_stranger(start: Start) -> None:
     )
 
     assert re.fullmatch(r'\{"ready":false,"stage":"start","since":null\}\s*', asked.stdout), asked.stderr
+
+
+def test_a_pipe_for_a_token_file_holds_nothing_up(start: Start, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    agent = start(token_file=str(tmp_path / "pipe"))
+
+    assert agent.answers("trouble")["words"].endswith("it is not a plain file")
+    agent.listens()
+    assert agent.ask("/livez", control=True).code == 200
+
+
+def test_an_empty_token_file_of_an_earlier_agent_is_replaced(start: Start, tmp_path: Path) -> None:
+    """Where the disk was full, there is a file and nothing in it."""
+    (tmp_path / "instance/token").touch(mode=0o600)
+    agent = start(hosts=["*.proxy.runpod.net"])
+    agent.listens()
+
+    assert agent.ask("/status.json", authorization=f"Bearer {agent.token()}", **STRANGER).code == 200
