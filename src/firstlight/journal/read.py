@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from firstlight.errors import UsageError
 from firstlight.journal.event import JOURNAL_VERSION, LONGEST_BOOT, Event, Stage
 
-# A boot writes some kilobytes. What is bigger than this is read up to here.
+# A boot writes some kilobytes, and an app that is restarted for weeks much more. Of what is bigger than this the middle is left out.
 _SIZE_LIMIT = 16 << 20
 
 
@@ -67,9 +67,13 @@ def _content(path: str) -> bytes:
     # O_NONBLOCK: somebody may have put a FIFO there.
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(None, "it is not a plain file")
-        return file.read(_SIZE_LIMIT)
+        beginning = file.read(_SIZE_LIMIT // 2)
+        file.seek(max(len(beginning), status.st_size - _SIZE_LIMIT // 2))
+        left_out = b"\n" if file.tell() > len(beginning) else b""
+        return beginning + left_out + file.read(_SIZE_LIMIT // 2)
 
 
 def parse(boot: str, content: bytes) -> Record:

@@ -137,6 +137,17 @@ def test_rendering_obeys_no_terminal_codes() -> None:
     assert not [character for character in text if not character.isprintable() and character != "\n"]
 
 
+def test_of_a_boot_of_many_weeks_the_beginning_and_the_end_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read, "_SIZE_LIMIT", 4000)
+    (tmp_path / "boots").mkdir()
+    lines = [line(number, "note", "app", float(number)) for number in range(1000)]
+    (tmp_path / "boots/b.jsonl").write_bytes(journal(1) + b"".join(lines[1:]) + line(1000, "end", "end", 1000.0, code=7))
+    record = read.read(str(tmp_path), "b")
+    assert (record.events[0].number, record.events[-1].number) == (0, 1000)
+    assert journal_status.status(record.events).code == 7
+    assert len(record.events) < 100
+
+
 def test_the_latest_boot_is_read(tmp_path: Path) -> None:
     (tmp_path / "boots").mkdir()
     for boot in ("20260101T000000Z-aaaa", "20260102T000000Z-0000"):
