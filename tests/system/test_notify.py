@@ -223,3 +223,20 @@ def test_what_was_passed_to_us_is_no_companions(start: Starter, tmp_path: Path) 
     app = start("sh", "-c", f"until test -e {seen}; do sleep 0.01; done", options=[*NO_GPU, "--with", companion], before=before)
     assert app.code() == 0
     assert seen.read_text() == "none none\n"
+
+
+TALKING = """
+import os, socket
+app = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+app.connect(os.environ["NOTIFY_SOCKET"])
+for number in range(500):
+    app.send(b"STATUS=request %d" % number)
+"""
+
+
+def test_what_the_app_says_of_itself_all_the_time_does_not_fill_the_journal(start: Starter) -> None:
+    app = start(sys.executable, "-c", TALKING, options=(*NO_GPU, "--quiet", "--ready", "notify"))
+    assert app.code() == 0
+    said = [event["status"] for event in of(app.events(), "notify")]
+    assert said[0] == "request 0"
+    assert len(said) < 100

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from firstlight.journal.journal import Journal
     from firstlight.system.loop import Loop, Timer
 
+# How often what the app says of itself goes into the journal at most, in seconds: some say something with every request.
+_STATUS_PAUSE = 10.0
+
 
 class Checker:
     """The health of one life of the app after the other.
@@ -45,6 +48,8 @@ class Checker:
         self._patterns = tuple(patterns)
         self._ready_timeout = ready_timeout
         self._timer: Timer | None = None
+        self._status: str | None = None  # what the app has said of itself last, where that is not in the journal yet
+        self._status_timer: Timer | None = None  # until it runs out, nothing of that goes into the journal
         self._life = 0
         self._health = health.begin(checks, self._patterns)
         asked = [apps.check_json(check) for check in checks if check.asked]
@@ -87,6 +92,7 @@ class Checker:
         """The app has ended: why, and in words."""
         if self._timer is not None:
             self._timer.cancel()
+        self._note_status()
         cause, words = health.cause_of_end(self._health, status, at=clock.now())
         self._take(*health.ended(self._health, words))
         if self._resident is not None:
@@ -106,11 +112,23 @@ class Checker:
     def notified(self, variables: Mapping[str, str]) -> None:
         """The app has sent a message to its notify socket."""
         if "STATUS" in variables:
-            self._journal.note("notify", status=variables["STATUS"][:500])
+            self._status = variables["STATUS"][:500]
+            if self._status_timer is None:
+                self._note_status()
         if variables.get("READY") == "1":
             self._take(*health.notified(self._health, True, "READY=1"))
         elif variables.get("RELOADING") == "1":
             self._take(*health.notified(self._health, False, "RELOADING=1"))
+
+    def _note_status(self) -> None:
+        """Put the latest word of the app into the journal, where it is not in there, and then no other for a while."""
+        if self._status_timer is not None:
+            self._status_timer.cancel()
+            self._status_timer = None
+        if self._status is not None:
+            self._journal.note("notify", status=self._status)
+            self._status = None
+            self._status_timer = self._loop.call_at(clock.now() + _STATUS_PAUSE, self._note_status)
 
     def _greet(self) -> bytes:
         return self._configuration + line(self._order)
