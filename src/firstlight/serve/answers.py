@@ -117,44 +117,45 @@ class Answers:
 
         async def guarded(request: Request) -> Response:
             peer: Peer = request.state.peer
-            bearer = _bearer(request)
-            if bearer is not None and self._failures.too_many(peer.address, self._now()):
-                return _plain(429, "cannot look at this token: too many wrong ones came from this address", {"Retry-After": "10"})
             asker = access.Asker(
                 transport=peer.transport,
                 peer=peer.address,
                 host=request.headers.get("host", ""),
                 forwarded=access.was_forwarded(request.headers.keys(), request.scope["http_version"]),
-                bearer=bearer,
+                bearer=_bearer(request),
                 cookie=request.cookies.get(_COOKIE),
             )
             level = access.decide(asker, need, self.keys)
             if isinstance(level, Level):
                 request.state.level = level
                 return _with_headers(await endpoint(request))
-            if level is Denied.TOKEN:
-                self._failures.note(peer.address, self._now())
-            return _with_headers(_denied(level))
+            refused = self._slowed(peer) if level is Denied.TOKEN else None
+            return _with_headers(refused or _denied(level))
 
         return guarded
 
     async def _login(self, request: Request) -> Response:
         """A token out of a form becomes a cookie that scripts cannot read and other sites cannot send."""
-        peer: Peer = request.state.peer
-        if self._failures.too_many(peer.address, self._now()):
-            return _plain(429, "cannot look at this token: too many wrong ones came from this address", {"Retry-After": "10"})
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return _plain(403, "cannot sign in from another site")
         token = parse_qs((await _body(request)).decode("utf-8", "replace")).get("token", [""])[0].strip()
         if self.keys.token is None or not access.same(token, self.keys.token):
-            self._failures.note(peer.address, self._now())
-            return Response(page.stranger(self.view(), wrong=True), 401, {"WWW-Authenticate": "Bearer"}, media_type="text/html")
+            wrong = Response(page.stranger(self.view(), wrong=True), 401, {"WWW-Authenticate": "Bearer"}, media_type="text/html")
+            return self._slowed(request.state.peer) or wrong
         response = RedirectResponse("/", 303)
         secure = request.headers.get("x-forwarded-proto", "") == "https"
         response.set_cookie(
             _COOKIE, access.cookie(self.keys.token), max_age=_COOKIE_AGE, httponly=True, samesite="strict", secure=secure, path="/"
         )
         return response
+
+    def _slowed(self, peer: Peer) -> Response | None:
+        """What one more wrong token is told where too many came from its address. A right one always passes: behind a proxy all askers share
+        one address, and at its length nobody finds it by trying."""
+        if self._failures.too_many(peer.address, self._now()):
+            return _plain(429, "cannot take this token, and too many wrong ones came from this address", {"Retry-After": "10"})
+        self._failures.note(peer.address, self._now())
+        return None
 
     # What they get
 
