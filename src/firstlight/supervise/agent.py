@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from firstlight.settings import Settings
     from firstlight.system.loop import Loop, Timer
 
-# How long the app has the machine to itself, in seconds; a command that is over by then never needs the agent.
-_AFTER_APP = 0.3
+# How long after these events it is started, in seconds. After the app, which so has the machine to itself for a moment: a command that is
+# over by then never needs the agent. And in a boot that has not come to its app by then: CUDA hangs, and somebody may want to know.
+_AFTER = {"boot": 5.0, "app-started": 0.3}
 
 # What is said of an order that was taken. What comes of it the next events tell.
 _TAKEN = {
@@ -82,14 +83,16 @@ class Agent:
         return line({**self._configuration, "greeting": len(events)}) + b"".join(map(boot_journal.line, events))
 
     def _hear(self, event: Event) -> None:
-        """Pass the journal on; and start the agent as soon as that holds nobody up: at the first wait, at a hold, or after the app."""
+        """Pass the journal on; and start the agent as soon as that holds nobody up: at the first wait, when CUDA hangs, at a hold, or after the app."""
         if self._resident.running:
             if not self._resident.feed(boot_journal.line(event)):
                 self._resident.restart()  # it is behind, and would miss this one: a new one begins with all of them
         elif event.kind in ("wait", "hold"):
             self._resident.start()
-        elif event.kind == "app-started" and self._pending is None:
-            self._pending = self._loop.call_at(clock.now() + _AFTER_APP, self._resident.start)
+        elif event.kind in _AFTER:
+            if self._pending is not None:
+                self._pending.cancel()
+            self._pending = self._loop.call_at(clock.now() + _AFTER[event.kind], self._resident.start)
 
     def _answer(self, said: Mapping[str, Any]) -> None:
         step = said.get("step")

@@ -6,10 +6,13 @@ import json
 import re
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 FIRSTLIGHT = str(Path(sys.executable).parent / "firstlight")
 
@@ -40,3 +43,17 @@ def test_a_running_app_is_shown_and_ordered_about(start_plainly: Callable[..., A
     assert running.code() == 143
     orders = [event["order"] for event in running.events() if event["kind"] == "order"]
     assert orders == ["restart", "stop"]
+
+
+def test_it_answers_while_cuda_hangs(tmp_path: Path) -> None:
+    place, state = tmp_path / "run", tmp_path / "state"
+    options = ("--serve", "127.0.0.1:0", "--run-dir", place, "--state-dir", state)
+    with subprocess.Popen([FIRSTLIGHT, "rehearse", "probe-hung", *options, "--", "true"], stderr=subprocess.PIPE, text=True) as running:
+        address = next(found[0] for line in running.stderr if (found := re.search(r"http://\S+", line)))
+        with urllib.request.urlopen(address + "status.json") as answer:
+            assert json.load(answer)["stage"] == "probe"
+        with pytest.raises(urllib.error.HTTPError, match="503"):
+            urllib.request.urlopen(address + "readyz")
+        running.terminate()
+        running.stderr.read()
+    assert running.returncode == 143
