@@ -97,7 +97,7 @@ types: .venv/ready
 
 layers: .venv/ready
 	$(call say,import-linter)
-	@.venv/bin/lint-imports --no-logo --quiet 2>/dev/null || .venv/bin/lint-imports --no-logo
+	@.venv/bin/lint-imports --no-logo >.tools/layers.log 2>&1 || { cat .tools/layers.log; exit 1; }
 
 versions: .venv/ready
 	$(call say,vermin)
