@@ -49,11 +49,13 @@ def test_it_answers_while_cuda_hangs(tmp_path: Path) -> None:
     place, state = tmp_path / "run", tmp_path / "state"
     options = ("--serve", "127.0.0.1:0", "--run-dir", place, "--state-dir", state)
     with subprocess.Popen([FIRSTLIGHT, "rehearse", "probe-hung", *options, "--", "true"], stderr=subprocess.PIPE, text=True) as running:
-        address = next(found[0] for line in running.stderr if (found := re.search(r"http://\S+", line)))
-        with urllib.request.urlopen(address + "status.json") as answer:
-            assert json.load(answer)["stage"] == "probe"
-        with pytest.raises(urllib.error.HTTPError, match="503"):
-            urllib.request.urlopen(address + "readyz")
-        running.terminate()
-        running.stderr.read()
+        try:
+            address = next(found[0] for line in running.stderr if (found := re.search(r"http://\S+", line)))
+            with urllib.request.urlopen(address + "status.json") as answer:
+                assert json.load(answer)["stage"] == "probe"
+            with pytest.raises(urllib.error.HTTPError, match="503"):
+                urllib.request.urlopen(address + "readyz")
+        finally:
+            running.terminate()
+            running.stderr.read()
     assert running.returncode == 143
