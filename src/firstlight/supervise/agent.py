@@ -57,7 +57,6 @@ class Agent:
             "boot": journal.boot,
             "serve": settings.serve,
             "control": os.path.join(instance, instances.CONTROL) if instance else None,
-            "instance": instance,
             "token_file": settings.token_file or None,
             "metrics_token_file": settings.metrics_token_file or None,
             "logs": os.path.join(instance, "app.log") if instance else None,

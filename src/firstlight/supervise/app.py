@@ -127,7 +127,7 @@ class App:
                 self._kill_at = clock.now() + self._settings.grace
             return self._kill_at
 
-        chosen = leftovers.of_life(self._mark) if escaped else leftovers.nobody
+        chosen = leftovers.of_life(self._mark) if escaped else None
         left = leftovers.Leftovers(self._loop, self.process, chosen, lambda happening: self._take(happening, None))
         left.end(deadline, asked=self._group_asked)
         if self._interactive:

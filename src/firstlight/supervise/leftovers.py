@@ -21,10 +21,10 @@ _PERIOD = 0.1
 
 
 class Leftovers:
-    """Processes to be ended: the group of `process` where there is one, and the orphans that `chosen` picks."""
+    """Processes to be ended: the group of `process` where there is one, and the orphans that `chosen` picks; without it none is looked for."""
 
     def __init__(
-        self, loop: Loop, process: Process | None, chosen: Callable[[int], bool], take: Callable[[Happening], object] = bool
+        self, loop: Loop, process: Process | None, chosen: Callable[[int], bool] | None, take: Callable[[Happening], object] = bool
     ) -> None:
         """`take` is given what happens meanwhile; by default nobody cares."""
         self._loop = loop
@@ -65,7 +65,7 @@ class Leftovers:
         return (self._process is not None and self._loop.children.send(self._process, 0)) or bool(self._orphans())
 
     def _orphans(self) -> list[int]:
-        return [pid for pid in self._loop.children.orphans() if self._chosen(pid)]
+        return [] if self._chosen is None else [pid for pid in self._loop.children.orphans() if self._chosen(pid)]
 
 
 def of_life(mark: str) -> Callable[[int], bool]:
@@ -79,11 +79,6 @@ def of_life(mark: str) -> Callable[[int], bool]:
             return False  # gone, or another user's
 
     return chosen
-
-
-def nobody(_: int) -> bool:
-    """Picks none."""
-    return False
 
 
 def anybody(_: int) -> bool:
