@@ -63,8 +63,7 @@ def play(loop: Loop, machine: Machine, argv: Sequence[str], environment: Mapping
     finally:
         if not process.ended:  # an event that cannot happen, say: nothing may outlive its machine
             loop.end(process, grace=5)
-    status = process.status or 0
-    return 128 - status if status < 0 else status
+    return process.exit_code or 0
 
 
 def _let_events_happen(loop: Loop, machine: Machine, process: Process, started: float) -> None:

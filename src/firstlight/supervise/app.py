@@ -97,9 +97,8 @@ class App:
     @property
     def exit_code(self) -> int:
         """What a shell would say: the exit code, or 128 + the signal. 137 for one that not even SIGKILL has ended yet."""
-        if self.process.status is None:
-            return 128 + signal.SIGKILL
-        return self.process.status if self.process.status >= 0 else 128 - self.process.status
+        code = self.process.exit_code
+        return 128 + signal.SIGKILL if code is None else code
 
     def watch(self, wanted: Callable[[Requested], bool]) -> None:
         """Forward and reap until the app has ended, or has been killed and does not go.

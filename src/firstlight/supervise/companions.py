@@ -177,8 +177,7 @@ class Companions:
 
     def _follow(self, companion: Companion, process: Process) -> None:
         """What comes after its end."""
-        status = process.status or 0
-        code = status if status >= 0 else 128 - status
+        code = process.exit_code
         delay = None
         if companion.policy == "always" or (companion.policy == "on-failure" and code != 0):
             lived_well = clock.now() - companion.started >= self._pauses.reset

@@ -56,6 +56,11 @@ class Process:
         """It is gone and has been reaped."""
         return self.status is not None
 
+    @property
+    def exit_code(self) -> int | None:
+        """What a shell would say of its end: its exit code, or 128 + the signal; None while it runs."""
+        return 128 - self.status if self.status is not None and self.status < 0 else self.status
+
     def lines(self) -> list[str]:
         """The complete lines of its output so far."""
         complete = self.output[: self.output.rfind(b"\n") + 1]
