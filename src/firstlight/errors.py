@@ -21,7 +21,9 @@ class ExitCode(IntEnum):
     USAGE = 64  # the command line, or a file given on it, is wrong; nothing was started
     NO_GPU = 69  # no usable GPU in this container; another start of it will not help
     INTERNAL = 70  # a fault of firstlight itself
+    CLOUD = 74  # the provider, or a pod, did not do as asked
     OTHER_HOST = 75  # the host is at fault: try another one
+    DENIED = 77  # the key of the provider's API is wrong, or its rights do not suffice
     SETTINGS = 78  # a FIRSTLIGHT_* variable or firstlight.toml is wrong
     RESTART_LIMIT = 79  # the app was restarted too often
     NOT_READY = 80  # the app did not become ready in time (--ready-timeout)

@@ -20,19 +20,37 @@ that begin with `firstlight:`. The [exit codes](exit-codes.md) are the same for 
 
 
 def verbs() -> dict[str, main.Parser]:
-    """The parser of every verb."""
-    return {verb: main.build(verb, importlib.import_module(f"firstlight.cli.{verb}")) for verb, _ in main.VERBS}
+    """The parser of every verb, and of those that belong to another one, such as `pod list`."""
+    found = {}
+    for verb, _ in main.VERBS:
+        if verb not in main.GROUPS:
+            found[verb] = main.build(verb, importlib.import_module(f"firstlight.cli.{verb}"))
+            continue
+        for inner, _ in members(verb):
+            found[f"{verb} {inner}"] = main.build(f"{verb} {inner}", importlib.import_module(f"{main.GROUPS[verb]}.{inner}"))
+    return found
+
+
+def members(group: str) -> tuple[tuple[str, str], ...]:
+    """The verbs of a verb, and what they do."""
+    verbs: tuple[tuple[str, str], ...] = importlib.import_module(main.GROUPS[group]).VERBS
+    return verbs
 
 
 def pages() -> dict[str, str]:
     """The page."""
-    rows = [[f"[`{verb}`](#firstlight-{verb})", words] for verb, words in main.VERBS]
+    listed = [pair for verb, words in main.VERBS for pair in _listed(verb, words)]
+    rows = [[f"[`{verb}`](#firstlight-{verb.replace(' ', '-')})", words] for verb, words in listed]
     text = _TEXT.format(overview=str(main.overview().description), table=markdown.table(["verb", "what it does"], rows))
     for verb, parser in verbs().items():
         text += f"\n## firstlight {verb}\n\n{parser.description}\n\n```text\n{_usage(verb, parser)}\n```\n\n"
         rows = [[_names(action), _words(action)] for action in parser._actions if not isinstance(action, argparse._HelpAction)]
         text += markdown.table(["argument", "meaning"], rows) if rows else ""
     return {"docs/reference/cli.md": markdown.notice("the parsers under src/firstlight/cli") + text}
+
+
+def _listed(verb: str, words: str) -> list[tuple[str, str]]:
+    return [(f"{verb} {inner}", told) for inner, told in members(verb)] if verb in main.GROUPS else [(verb, words)]
 
 
 def _usage(verb: str, parser: argparse.ArgumentParser) -> str:

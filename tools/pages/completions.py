@@ -21,10 +21,19 @@ def pages() -> dict[str, str]:
     choices = parser.add_subparsers()
     verbs = command_line.verbs()
     for verb, words in main.VERBS:
-        for action in verbs[verb]._actions:
-            _complete(action)
-        choices.add_parser(verb, help=words, parents=[verbs[verb]], add_help=False, allow_abbrev=False)
+        if verb in main.GROUPS:
+            inner = choices.add_parser(verb, help=words, allow_abbrev=False).add_subparsers()
+            for name, told in command_line.members(verb):
+                _add(inner, name, told, verbs[f"{verb} {name}"])
+        else:
+            _add(choices, verb, words, verbs[verb])
     return {f"src/firstlight/cli/completions/firstlight.{shell}": shtab.complete(parser, shell) for shell in SHELLS}
+
+
+def _add(choices: argparse._SubParsersAction, verb: str, words: str, parser: argparse.ArgumentParser) -> None:
+    for action in parser._actions:
+        _complete(action)
+    choices.add_parser(verb, help=words, parents=[parser], add_help=False, allow_abbrev=False)
 
 
 def _complete(action: argparse.Action) -> None:

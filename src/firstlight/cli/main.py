@@ -42,11 +42,14 @@ VERBS = (
     ("logs", "print what the app has printed, and follow it"),
     ("ctl", "give a running firstlight an order: restart, stop, retry, rediagnose"),
     ("timeline", "show where the time of the last boot went"),
+    ("pod", "configure, test, watch and move pods from outside"),
     ("rehearse", "run a whole cold start on a simulated machine, without a GPU"),
     ("config", "show every setting and where it came from, or check a file of settings"),
     ("completion", "print the completion script of a shell"),
 )
 _MODULES = {verb: f"firstlight.cli.{verb}" for verb, _ in VERBS}
+# Verbs that have verbs of their own: the package that lists them.
+GROUPS = {"pod": "firstlight.cli.pods"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -100,10 +103,23 @@ def _main(words: list[str], inherited_mask: Iterable[int]) -> int:
     options, command = _split(words)
     verb = options[0] if options else ""
     if verb not in _MODULES:
-        return _overview(options)
-    module = importlib.import_module(_MODULES[verb])
-    parser = build(verb, module)
-    arguments = parser.parse_args(options[1:])
+        return _overview(overview(), _MODULES, options)
+    if verb in GROUPS:
+        return _within(verb, options[1:], command, inherited_mask)
+    return _do(verb, importlib.import_module(_MODULES[verb]), options[1:], command, inherited_mask)
+
+
+def _within(group: str, options: list[str], command: list[str] | None, inherited_mask: Iterable[int]) -> int:
+    """A verb of a verb."""
+    package = importlib.import_module(GROUPS[group])
+    verbs = [verb for verb, _ in package.VERBS]
+    if not options or options[0] not in verbs:
+        return _overview(overview(group, package.__doc__, package.VERBS), verbs, options, group)
+    return _do(f"{group} {options[0]}", importlib.import_module(f"{GROUPS[group]}.{options[0]}"), options[1:], command, inherited_mask)
+
+
+def _do(verb: str, module: Verb, options: list[str], command: list[str] | None, inherited_mask: Iterable[int]) -> int:
+    arguments = build(verb, module).parse_args(options)
     arguments.command = command
     arguments.inherited_mask = inherited_mask
     if command is not None and not getattr(module, "TAKES_COMMAND", False):
@@ -136,25 +152,26 @@ def _formatter(prog: str) -> argparse.HelpFormatter:
     return argparse.HelpFormatter(prog, width=max(width - 2, 20))
 
 
-def overview() -> Parser:
-    """The parser that knows the verbs by name alone."""
-    width = max(len(verb) for verb, _ in VERBS)
+def overview(group: str = "", description: str | None = None, verbs: Sequence[tuple[str, str]] = VERBS) -> Parser:
+    """The parser that knows the verbs, or those of one verb, by name alone."""
+    width = max(len(verb) for verb, _ in verbs)
+    prog = f"firstlight {group}".strip()
     parser = Parser(
-        prog="firstlight",
-        usage="firstlight VERB [options]",
-        description="CUDA that works on every cold start, without anyone looking.",
-        epilog="verbs:\n" + "\n".join(f"  {verb:<{width}}  {words}" for verb, words in VERBS),
+        prog=prog,
+        usage=f"{prog} VERB [options]",
+        description=description or "CUDA that works on every cold start, without anyone looking.",
+        epilog="verbs:\n" + "\n".join(f"  {verb:<{width}}  {words}" for verb, words in verbs),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"firstlight {firstlight.__version__}")
+    if not group:
+        parser.add_argument("--version", action="version", version=f"firstlight {firstlight.__version__}")
     return parser
 
 
-def _overview(options: list[str]) -> int:
-    parser = overview()
+def _overview(parser: Parser, verbs: Iterable[str], options: list[str], group: str = "") -> int:
     if options and not options[0].startswith("-"):
-        raise errors.UsageError(f"cannot find the verb {options[0]!r}; there are {', '.join(_MODULES)}")
+        raise errors.UsageError(f"cannot find the verb {f'{group} {options[0]}'.strip()!r}; there are {', '.join(verbs)}")
     parser.parse_args(options)
     parser.print_help(sys.stderr)
     return int(errors.ExitCode.USAGE)

@@ -24,8 +24,8 @@ _PREFIX = "FIRSTLIGHT_"
 # In the app's environment: which life of it a process belongs to, wherever in the tree of processes it has ended up.
 LIFE = "FIRSTLIGHT_LIFE"
 
-# Variables with our prefix that are no settings of `run`: the token of the page's own clients.
-_OTHER_VARIABLES = frozenset({LIFE, "FIRSTLIGHT_TOKEN"})
+# Variables with our prefix that are no settings of `run`: the token of the page's own clients; what `pod` verbs remember in a pod.
+_OTHER_VARIABLES = frozenset({LIFE, "FIRSTLIGHT_TOKEN", "FIRSTLIGHT_PREVIOUS", "FIRSTLIGHT_LEASE"})
 
 # What Kubernetes puts into every container for a Service that is called firstlight, or firstlight-…: those are not ours.
 _SERVICE_LINK = r"FIRSTLIGHT_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"

@@ -5,7 +5,8 @@
 #    source ~/.local/share/bash_completion/firstlight
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_firstlight_subparsers=(run doctor facts explain env status logs ctl timeline rehearse config completion)
+_shtab_firstlight_pod_subparsers=(list)
+_shtab_firstlight_subparsers=(run doctor facts explain env status logs ctl timeline pod rehearse config completion)
 
 _shtab_firstlight_run_option_strings=(-h --help --gpus --attempts --delay --deadline --probe-timeout --on-failure --holder --torch --allow --watch --on-gpu-fault --app --port --with --restart --restart-delay --restart-delay-max --restart-reset --restart-limit --restart-window --success-exit --grace --stop-signal --rewrite --forward --alive --ready --ready-timeout --log-dir --log-size --log-files --capture --log-format --quiet --serve --serve-host --token-file --metrics-token-file --config --state-dir --run-dir --dry-run)
 _shtab_firstlight_doctor_option_strings=(-h --help --format --from --torch --probe-timeout)
@@ -16,6 +17,8 @@ _shtab_firstlight_status_option_strings=(-h --help --state-dir --boot --format)
 _shtab_firstlight_logs_option_strings=(-h --help -f --follow --lines --log-dir --run-dir)
 _shtab_firstlight_ctl_option_strings=(-h --help --run-dir --format)
 _shtab_firstlight_timeline_option_strings=(-h --help --state-dir --boot --format)
+_shtab_firstlight_pod_list_option_strings=(-h --help --key-file --format)
+_shtab_firstlight_pod_option_strings=(-h --help)
 _shtab_firstlight_rehearse_option_strings=(-h --help --list --verb --format --keep --gpus --attempts --delay --deadline --probe-timeout --on-failure --holder --torch --allow --watch --on-gpu-fault --app --port --with --restart --restart-delay --restart-delay-max --restart-reset --restart-limit --restart-window --success-exit --grace --stop-signal --rewrite --forward --alive --ready --ready-timeout --log-dir --log-size --log-files --capture --log-format --quiet --serve --serve-host --token-file --metrics-token-file --config --state-dir --run-dir --dry-run)
 _shtab_firstlight_config_option_strings=(-h --help --format --gpus --attempts --delay --deadline --probe-timeout --on-failure --holder --torch --allow --watch --on-gpu-fault --app --port --with --restart --restart-delay --restart-delay-max --restart-reset --restart-limit --restart-window --success-exit --grace --stop-signal --rewrite --forward --alive --ready --ready-timeout --log-dir --log-size --log-files --capture --log-format --quiet --serve --serve-host --token-file --metrics-token-file --config --state-dir --run-dir --dry-run)
 _shtab_firstlight_completion_option_strings=(-h --help)
@@ -37,6 +40,7 @@ _shtab_firstlight_logs___log_dir_COMPGEN=_shtab_compgen_dirs
 _shtab_firstlight_logs___run_dir_COMPGEN=_shtab_compgen_dirs
 _shtab_firstlight_ctl___run_dir_COMPGEN=_shtab_compgen_dirs
 _shtab_firstlight_timeline___state_dir_COMPGEN=_shtab_compgen_dirs
+_shtab_firstlight_pod_list___key_file_COMPGEN=_shtab_compgen_files
 _shtab_firstlight_rehearse___keep_COMPGEN=_shtab_compgen_dirs
 _shtab_firstlight_rehearse___torch_COMPGEN=_shtab_compgen_files
 _shtab_firstlight_rehearse___log_dir_COMPGEN=_shtab_compgen_dirs
@@ -69,6 +73,8 @@ _shtab_firstlight_status___format_choices=(text json)
 _shtab_firstlight_ctl_pos_0_choices=(restart stop retry rediagnose status)
 _shtab_firstlight_ctl___format_choices=(text json)
 _shtab_firstlight_timeline___format_choices=(text json)
+_shtab_firstlight_pod_list___format_choices=(text json)
+_shtab_firstlight_pod_pos_0_choices=(list)
 _shtab_firstlight_rehearse___verb_choices=(doctor env facts run)
 _shtab_firstlight_rehearse___format_choices=(text json)
 _shtab_firstlight_rehearse___gpus_choices=(all any none)
@@ -88,7 +94,7 @@ _shtab_firstlight_config___forward_choices=(group child)
 _shtab_firstlight_config___capture_choices=(auto on off)
 _shtab_firstlight_config___log_format_choices=(text json)
 _shtab_firstlight_completion_pos_0_choices=(bash zsh)
-_shtab_firstlight_pos_0_choices=(run doctor facts explain env status logs ctl timeline rehearse config completion)
+_shtab_firstlight_pos_0_choices=(run doctor facts explain env status logs ctl timeline pod rehearse config completion)
 
 _shtab_firstlight_run__h_nargs=0
 _shtab_firstlight_run___help_nargs=0
@@ -115,6 +121,11 @@ _shtab_firstlight_ctl__h_nargs=0
 _shtab_firstlight_ctl___help_nargs=0
 _shtab_firstlight_timeline__h_nargs=0
 _shtab_firstlight_timeline___help_nargs=0
+_shtab_firstlight_pod_list__h_nargs=0
+_shtab_firstlight_pod_list___help_nargs=0
+_shtab_firstlight_pod_pos_0_nargs=A...
+_shtab_firstlight_pod__h_nargs=0
+_shtab_firstlight_pod___help_nargs=0
 _shtab_firstlight_rehearse__h_nargs=0
 _shtab_firstlight_rehearse___help_nargs=0
 _shtab_firstlight_rehearse___list_nargs=0

@@ -18,12 +18,20 @@ _shtab_firstlight_commands() {
     explain:'print the page of a fault, by its name or by an error message'
     facts:'print what is true of the GPU stack'
     logs:'print what the app has printed, and follow it'
+    pod:'configure, test, watch and move pods from outside'
     rehearse:'run a whole cold start on a simulated machine, without a GPU'
     run:'bring CUDA up, prove it, then start a command and look after it'
     status:'say how the last boot stands'
     timeline:'show where the time of the last boot went'
   )
   _describe 'firstlight commands' _commands
+}
+
+_shtab_firstlight_pod_commands() {
+  local _commands=(
+    list:'list the account'"'"'s pods'
+  )
+  _describe 'firstlight pod commands' _commands
 }
 
 _shtab_firstlight_options=(
@@ -156,6 +164,22 @@ _shtab_firstlight_logs_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_firstlight_logs_defaults_added=0
+
+_shtab_firstlight_pod_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_firstlight_pod_defaults_added=0
+
+_shtab_firstlight_pod_list_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--key-file[the file of RunPod\'s API key \[RUNPOD_API_KEY_FILE, or the key in RUNPOD_API_KEY\]]:FILE:_files"
+  "--format[text for people, json for programs]:format:(text json)"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_firstlight_pod_list_defaults_added=0
 
 _shtab_firstlight_rehearse_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -307,10 +331,34 @@ _shtab_firstlight() {
         explain) _arguments -C -s $_shtab_firstlight_explain_options ;;
         facts) _arguments -C -s $_shtab_firstlight_facts_options ;;
         logs) _arguments -C -s $_shtab_firstlight_logs_options ;;
+        pod) _shtab_firstlight_pod ;;
         rehearse) _arguments -C -s $_shtab_firstlight_rehearse_options ;;
         run) _arguments -C -s $_shtab_firstlight_run_options ;;
         status) _arguments -C -s $_shtab_firstlight_status_options ;;
         timeline) _arguments -C -s $_shtab_firstlight_timeline_options ;;
+      esac
+  esac
+}
+
+_shtab_firstlight_pod() {
+  local context state line curcontext="$curcontext" one_or_more='(*)' remainder='(-)*:' default='*::: :->pod'
+
+  # Add default positional/remainder specs only if none exist, and only once per session
+  if (( ! _shtab_firstlight_pod_defaults_added )); then
+    if (( ${_shtab_firstlight_pod_options[(I)${(q)one_or_more}*]} +          ${_shtab_firstlight_pod_options[(I)${(q)remainder}*]} +          ${_shtab_firstlight_pod_options[(I)${(q)default}]} == 0 )); then
+      _shtab_firstlight_pod_options+=(': :_shtab_firstlight_pod_commands' '*::: :->pod')
+    fi
+    _shtab_firstlight_pod_defaults_added=1
+  fi
+  _arguments -C -s $_shtab_firstlight_pod_options
+
+  case $state in
+    pod)
+      words=($line[1] "${words[@]}")
+      (( CURRENT += 1 ))
+      curcontext="${curcontext%:*:*}:_shtab_firstlight_pod-$line[1]:"
+      case $line[1] in
+        list) _arguments -C -s $_shtab_firstlight_pod_list_options ;;
       esac
   esac
 }

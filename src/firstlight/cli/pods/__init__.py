@@ -1,0 +1,4 @@
+"""Configure, test, watch and move pods from outside, through RunPod's API."""
+
+# Verb, what it does. In the order in which a newcomer meets them.
+VERBS = (("list", "list the account's pods"),)

@@ -1,0 +1,31 @@
+"""A child of a verb that works at many things at once. Not for the core: its loop has one of its own."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import anyio
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a child ended. `code` is 128 + the signal where one killed it, None where its time was over."""
+
+    code: int | None
+    out: bytes
+    err: bytes
+
+
+async def run(argv: Sequence[str], *, timeout: float, input: bytes = b"", environment: Mapping[str, str] | None = None) -> Finished:  # noqa: A002, ASYNC109 - a deadline of the child, told in its answer
+    """Run a program to its end, or kill it after `timeout` seconds.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    with anyio.move_on_after(timeout):
+        done = await anyio.run_process(list(argv), input=input, check=False, env=environment, stderr=subprocess.PIPE)
+        code = done.returncode
+        return Finished(128 - code if code < 0 else code, done.stdout, done.stderr)
+    return Finished(None, b"", b"")
