@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -43,6 +44,8 @@ def main() -> None:
     world = World(habits=Habits(**chosen.habits), runner=machines)
     if machines:
         machines.world = world
+    # uvicorn raises it anew once it has ended: that must not keep us from taking down what runs.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         anyio.run(_serve, service.application(world, contract.Contract.read(place) if place else None), chosen.port, machines)
     finally:
