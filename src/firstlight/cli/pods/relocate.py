@@ -75,7 +75,7 @@ def wish(arguments: argparse.Namespace, pod: shapes.Pod) -> relocation.Wish:
     return relocation.Wish(
         tries=arguments.tries,
         cap=arguments.max_cost,
-        min_cuda=arguments.min_cuda or cuda.of_image(pod.image),
+        min_cuda=arguments.min_cuda or cuda.minimum(pod.image),
         stop_first=arguments.stop_first,
         disk_may_go=arguments.even_if_container_disk_is_lost,
     )
