@@ -99,9 +99,9 @@ def configured(pod: Pod) -> str:
     return ""
 
 
-def client() -> httpx2.AsyncClient:
-    """What asks pods. Nothing of a person's surroundings, such as a netrc, goes with it."""
-    return httpx2.AsyncClient(headers={"User-Agent": f"firstlight/{firstlight.__version__}"}, timeout=_TIMEOUT)
+def client(transport: httpx2.AsyncBaseTransport | None = None) -> httpx2.AsyncClient:
+    """What asks pods, over the network unless told otherwise. It follows nobody elsewhere: the token is the pod's alone."""
+    return httpx2.AsyncClient(headers={"User-Agent": f"firstlight/{firstlight.__version__}"}, timeout=_TIMEOUT, transport=transport)
 
 
 async def ask(http: httpx2.AsyncClient, access: Access, pod: Pod) -> Report | Silence:
