@@ -113,13 +113,13 @@ class Watch:
             self._say(watching.tell(known, self.looked[pod.id]))
         return tuple(pod for pod in pods.values() if watching.to_move(self.looked[pod.id]))
 
-    async def _ask(self, pods: Iterable[shapes.Pod]) -> dict[str, inside.Inside | inside.Mute]:
-        words: dict[str, inside.Inside | inside.Mute] = {}
+    async def _ask(self, pods: Iterable[shapes.Pod]) -> dict[str, inside.Report | inside.Silence]:
+        words: dict[str, inside.Report | inside.Silence] = {}
         limit = anyio.Semaphore(_AT_ONCE)
 
         async def ask(pod: shapes.Pod) -> None:
             async with limit:
-                words[pod.id] = await inside.look(self.http, self.access, pod)
+                words[pod.id] = await inside.ask(self.http, self.access, pod)
 
         async with anyio.create_task_group() as group:
             for pod in pods:
@@ -136,7 +136,7 @@ class Watch:
         now = anyio.current_time()
         if not self.rules.moves or pod.id in self._moving or now < self._not_before.get(pod.id, now):
             return
-        told = self.looked[pod.id].inside or inside.Mute("it was not asked")
+        told = self.looked[pod.id].inside or inside.Silence("it was not asked")
         wish = self.rules.wish(pod)
         why = relocation.refusal(pod, told, wish)
         if why is not None:
@@ -157,7 +157,7 @@ class Watch:
         self._moving.add(pod.id)
         group.start_soon(self._move, pod, told, wish)
 
-    async def _move(self, pod: shapes.Pod, told: inside.Inside | inside.Mute, wish: relocation.Wish) -> None:
+    async def _move(self, pod: shapes.Pod, told: inside.Report | inside.Silence, wish: relocation.Wish) -> None:
         def tell(step: relocation.Step) -> None:
             self.tell(Told(event=step.step, pod=step.pod or pod.id, words=step.words))
 

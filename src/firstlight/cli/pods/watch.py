@@ -9,7 +9,7 @@ import os
 import anyio
 
 from firstlight import errors
-from firstlight.cli.pods import asking, relocate, stopping, sweep
+from firstlight.cli.pods import asking, relocate, stopping, sweep, verify as verifying
 from firstlight.fleet import inside, lease, names, watch, watching
 from firstlight.providers.runpod import client
 from firstlight.settings import values
@@ -33,6 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--max-relocations", type=relocate.count, default=3, metavar="N", help="so many moves a day at most [3]")
     relocate.limits(parser)
+    verifying.login(parser)
     sweep.leases_at(parser)
     asking.configure(parser)
 
@@ -53,13 +54,13 @@ def run(arguments: argparse.Namespace) -> int:
         raise errors.UsageError("cannot tell what to watch: name pods, or say --all")
     if arguments.once and arguments.on_host_fault == "relocate":
         raise errors.UsageError(f"cannot move a pod with --once: a host is at fault after {watching.LOOKS} looks in a row")
-    arguments.stop_first = arguments.even_if_container_disk_is_lost = False
+    arguments.stop_first = arguments.even_if_container_disk_is_lost = arguments.from_inside = False
     return anyio.run(stopping.until_stopped, lambda: _watch(arguments))
 
 
 async def _watch(arguments: argparse.Namespace) -> int:
     ours = asking.access(arguments)
-    async with client.Client(ours) as cloud, inside.asker() as http:
+    async with client.Client(ours) as cloud, inside.client() as http:
         wanted = None if arguments.all else {pod.id for pod in await names.find_all(cloud, arguments.pods)}
         watched = watch.Watch(
             cloud=cloud,
@@ -78,7 +79,7 @@ async def _watch(arguments: argparse.Namespace) -> int:
         if not arguments.once:
             await watched.go_on()
         await watched.look()
-    well = [isinstance(seen.inside, inside.Inside) and seen.inside.ready for seen in watched.looked.values()]
+    well = [isinstance(seen.inside, inside.Report) and seen.inside.ready for seen in watched.looked.values()]
     return errors.ExitCode.OK if well and all(well) else errors.ExitCode.ILL
 
 
