@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from firstlight.fleet.ssh import Ssh
+from firstlight.fleet.standing import Asks
 from firstlight.providers.runpod.access import Access
-from firstlight.providers.runpod.client import Client
 
 # The legs, in the order in which they are gone.
 STATUS, ENDPOINT, HEALTH, CUDA, SSH, SSH_CUDA, READY, PROXY = LEGS = "status endpoint health cuda ssh ssh-cuda ready proxy".split()
@@ -70,7 +70,7 @@ class Patience:
 
 
 async def verify(
-    cloud: Client, access: Access, pod_id: str, *, ssh: Ssh | None, patience: Patience, tell: Callable[[Leg], None]
+    cloud: Asks, access: Access, pod_id: str, *, ssh: Ssh | None, patience: Patience, tell: Callable[[Leg], None]
 ) -> Verified:
     """Follow a pod until it serves, or until it is clear that it will not.
 
