@@ -34,6 +34,7 @@ async def create(cloud: Client, lease: Lease, body: Mapping[str, Any]) -> shapes
     others = lease.duties
     marked = {**body, "env": {**(body.get("env") or {}), MARK: lease.id}}
     lease.promise(*others, Duty(TERMINATE, None))
+    made: tuple[shapes.Pod, ...]
     try:
         with anyio.fail_after(_LONGEST_ORDER):
             made = (await cloud.create_pod(marked),)

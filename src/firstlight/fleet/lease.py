@@ -260,7 +260,7 @@ def _read(path: str) -> Terms:
         with open(path, encoding="utf-8") as file:
             told = json.load(file)
         if told["version"] != 1:
-            raise ValueError(f"version {told['version']}")
+            raise LeaseError(f"cannot understand the lease {path}: it is of version {told['version']}")
         duties = tuple(Duty(str(duty["action"]), duty["pod"], duty.get("successor")) for duty in told["duties"])
         _moment(told["promised_at"])
         return Terms(

@@ -1,4 +1,8 @@
 """Configure, test, watch and move pods from outside, through RunPod's API."""
 
 # Verb, what it does. In the order in which a newcomer meets them.
-VERBS = (("list", "list the account's pods"),)
+VERBS = (
+    ("list", "list the account's pods"),
+    ("relocate", "move a pod off a broken host: order one like it, prove it, terminate the old one"),
+    ("sweep", "show what interrupted tests and moves still owe to the account, and do it"),
+)

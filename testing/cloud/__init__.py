@@ -1,0 +1,1 @@
+"""A RunPod cloud on localhost. Never shipped."""
