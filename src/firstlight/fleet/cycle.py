@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 
@@ -113,7 +113,11 @@ class Cycle:
         return ends.get(verifying.READY, max(ends.values(), default=None))
 
 
-Tell = Callable[[Subject, int, str], None]  # whose cycle, which, and how it goes
+class Tell(Protocol):
+    """Hears how it goes."""
+
+    def __call__(self, subject: Subject, number: int, words: str, *, leg: bool) -> None:
+        """Whose cycle, which (0 for none), and what; `leg`: only one leg of it has ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +198,7 @@ class _Course:
         """A leg has ended."""
         self.legs.append(leg)
         words = f": {leg.words}" if leg.words else ""
-        self.on.tell(self.subject, self.number, f"{leg.name} {'' if leg.ok else 'failed after '}{leg.seconds:.1f} s{words}")
+        self.on.tell(self.subject, self.number, f"{leg.name} {'' if leg.ok else 'failed after '}{leg.seconds:.1f} s{words}", leg=True)
 
     async def close(self, way: Awaitable[Verified]) -> Cycle:
         """Go it to its end, whatever that is."""
@@ -287,7 +291,7 @@ async def started(on: Ground, subject: Subject) -> None:
             await on.cloud.act(subject.id, "start")
         except CloudError as error:
             # Nobody said no: the pod itself shows whether it was done.
-            if error.done and (await on.standing.pod(subject.id)).status != shapes.EXITED:
+            if error.done and not is_stopped(await on.standing.pod(subject.id)):
                 return
             on.meter.forget(subject.id)
             if hopeless(error):
@@ -304,7 +308,7 @@ async def stopped(on: Ground, subject: Subject) -> None:
     """
     begun = anyio.current_time()
     ordered: float | None = None
-    while (pod := await on.standing.pod(subject.id)).status != shapes.EXITED:
+    while not is_stopped(pod := await on.standing.pod(subject.id)):
         now = anyio.current_time()
         if now - begun > STOP_PATIENCE:
             raise Ended(Outcome.NOT_STOPPED, f"{pod.status} still, {now - begun:.0f} s after the order to stop")
@@ -318,6 +322,11 @@ async def stopped(on: Ground, subject: Subject) -> None:
                 if error.status != 409 and not error.done:
                     raise
     on.meter.end(subject.id, anyio.current_time())
+
+
+def is_stopped(pod: Pod) -> bool:
+    """The service shows that nothing of it runs, and that it can be started."""
+    return pod.status == shapes.EXITED or (pod.status == shapes.ERROR and "stop" not in pod.actions)
 
 
 def judge(found: Verified) -> Outcome:

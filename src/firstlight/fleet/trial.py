@@ -13,7 +13,6 @@ from firstlight.fleet import cycle as cycles, sweep
 from firstlight.fleet.cycle import Cycle, Ended, Ground, Outcome, Subject
 from firstlight.fleet.lease import STOP, Duty, Lease, paths, read
 from firstlight.fleet.record import Mode, Record, Return
-from firstlight.providers.runpod import shapes
 from firstlight.providers.runpod.client import CloudError
 from firstlight.system import clock
 
@@ -135,7 +134,7 @@ class Trial:
                     self.error = self.error or error
                     self.end(str(error))
                 else:
-                    self.on.tell(subject, 0, str(error))
+                    self.on.tell(subject, 0, str(error), leg=False)
                     self.not_returned.append(subject.id)
             except errors.Error as error:
                 self.error = self.error or error
@@ -173,7 +172,7 @@ class Trial:
         ready = "" if cycle.to_ready is None else f", ready after {cycle.to_ready:.1f} s"
         changed = ", another host than before" if cycle.host_changed else ""
         words = f": {cycle.words}" if cycle.words and cycle.outcome is not Outcome.PROVEN else ""
-        self.on.tell(subject, cycle.number, f"{cycle.outcome.value}{ready}{changed}{words}")
+        self.on.tell(subject, cycle.number, f"{cycle.outcome.value}{ready}{changed}{words}", leg=False)
 
     async def _terminate(self, subject: Subject, lease: Lease) -> None:
         """End what a cycle has created; a creation that nobody heard of is left to the end."""
@@ -196,7 +195,7 @@ class Trial:
             cost = self.on.meter.take(subject.id, now)
             self.record.add(Return(pod=subject.id, at=clock.wall(), ok=ok, words=words, cost=cost))
             stand.returned = ok
-            self.on.tell(subject, 0, words)
+            self.on.tell(subject, 0, words, leg=False)
             if ok:
                 self.on.meter.end(subject.id, now)
             else:
@@ -211,13 +210,13 @@ class Trial:
             left = await sweep.settle(self.on.cloud, lease, _PATIENCE)
             return not left, "; ".join(owed.words for owed in left) or "all that was created is terminated"
         if lease is not None:
-            self.on.tell(subject, 0, "is being stopped again")
+            self.on.tell(subject, 0, "is being stopped again", leg=False)
             await cycles.stopped(self.on, subject)
             lease.close()
             return True, "stopped again, as it was"
         if not subject.was_running:
             return True, "goes on running, as told"
-        if (await self.on.standing.pod(subject.id)).status != shapes.EXITED:
+        if not cycles.is_stopped(await self.on.standing.pod(subject.id)):
             return True, "goes on running, as before"
         for again in reversed(range(_TRIES)):
             try:

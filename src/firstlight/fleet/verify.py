@@ -69,9 +69,7 @@ class Patience:
     cloud_pause: float = 5.0  # between two questions to RunPod, which takes sixty a minute
 
 
-async def verify(
-    cloud: Asks, access: Access, pod_id: str, *, ssh: Ssh | None, patience: Patience, tell: Callable[[Leg], None]
-) -> Verified:
+async def verify(cloud: Asks, access: Access, pod_id: str, *, ssh: Ssh | None, patience: Patience, tell: Callable[[Leg], None]) -> Verified:
     """Follow a pod until it serves, or until it is clear that it will not.
 
     `tell` hears of each leg as it ends. Without `ssh` its legs are left out.

@@ -3,6 +3,7 @@
 # Verb, what it does. In the order in which a newcomer meets them.
 VERBS = (
     ("list", "list the account's pods"),
+    ("test", "test cold starts: how many come up, how fast, and what goes wrong with the others"),
     ("relocate", "move a pod off a broken host: order one like it, prove it, terminate the old one"),
     ("sweep", "show what interrupted tests and moves still owe to the account, and do it"),
 )
