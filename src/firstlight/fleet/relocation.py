@@ -14,7 +14,7 @@ import anyio
 
 from firstlight import errors
 from firstlight.fleet import cost, create, lease as leases, like, sweep, verify
-from firstlight.fleet.inside import Inside, Mute
+from firstlight.fleet.in_pod import Inside, Mute
 from firstlight.fleet.lease import TERMINATE, Duty, Lease, LeaseError
 from firstlight.fleet.ssh import Ssh
 from firstlight.providers.runpod import shapes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from firstlight.fleet.inside import Inside, Mute
+from firstlight.fleet.in_pod import Inside, Mute
 from firstlight.providers.runpod import shapes
 
 # Looks in a row that must name a fault of the host. One may fall into a moment that is over at the next.

@@ -6,4 +6,5 @@ VERBS = (
     ("test", "test cold starts: how many come up, how fast, and what goes wrong with the others"),
     ("relocate", "move a pod off a broken host: order one like it, prove it, terminate the old one"),
     ("sweep", "show what interrupted tests and moves still owe to the account, and do it"),
+    ("verify", "prove that a pod came up, from its status to CUDA in an SSH session"),
 )

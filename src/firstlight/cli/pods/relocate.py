@@ -10,7 +10,7 @@ import anyio
 
 from firstlight import errors
 from firstlight.cli.pods import asking, stopping, sweep as sweeping
-from firstlight.fleet import cost, cuda, inside, lease, like, names, relocation, sweep
+from firstlight.fleet import cost, cuda, in_pod as in_pod as inside, lease, like, names, relocation, sweep
 from firstlight.providers.runpod import client, shapes
 from firstlight.system import standard_error
 
