@@ -138,7 +138,7 @@ def build(verb: str, module: Verb) -> Parser:
     parser = Parser(
         prog=f"firstlight {verb}",
         description=(module.__doc__ or "").strip().partition("\n")[0],
-        usage=f"firstlight {verb} [options] -- COMMAND [ARGUMENT ...]" if takes_command else None,
+        usage=getattr(module, "USAGE", f"firstlight {verb} [options] -- COMMAND [ARGUMENT ...]" if takes_command else None),
         allow_abbrev=False,
         formatter_class=_formatter,
     )

@@ -30,7 +30,7 @@ class Inside:
         holds: why the container only stays up; None where it does not.
         fault: the root cause; None where there is none.
         sentence: the evidence for it, and what it is about.
-        host_fault: somebody else's machine is at fault and waiting will not cure it, or the pod asks to be moved.
+        host_fault: only another host can help, or the pod asks to be moved.
         asks_relocate: it asks for that in so many words.
         moves: it is moving itself, with its own key.
         gpus: UUIDs that it knows of, proven or not.
@@ -56,18 +56,17 @@ class Mute:
 
 def read(told: Mapping[str, Any]) -> Inside:
     """Out of status.json. Pure; what is missing is taken as not so."""
-    findings = [finding for finding in told.get("findings") or () if isinstance(finding, dict)]
-    cause = findings[0] if findings else {}
+    cause = told.get("cause")
+    cause = cause if isinstance(cause, dict) else {}
     holds = told.get("hold")
     asks = told.get("asks") == "relocate"
-    host = cause.get("actor") == "provider" and (cause.get("persistence") == "permanent" or bool(holds))
     return Inside(
         ready=told.get("ready") is True,
         runs=isinstance(told.get("app_pid"), int),
         holds=str(holds) if holds else None,
         fault=str(cause["fault"]) if cause.get("fault") else None,
         sentence=str(cause.get("sentence") or ""),
-        host_fault=asks or host,
+        host_fault=asks or cause.get("host_fault") is True,
         asks_relocate=asks,
         moves=told.get("moving") is True,
         gpus=tuple(str(gpu["uuid"]) for gpu in told.get("gpus") or () if isinstance(gpu, dict) and gpu.get("uuid")),

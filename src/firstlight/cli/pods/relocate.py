@@ -10,7 +10,7 @@ import anyio
 
 from firstlight import errors
 from firstlight.cli.pods import asking, stopping, sweep as sweeping
-from firstlight.fleet import cost, cuda, in_pod as in_pod as inside, lease, like, names, relocation, sweep
+from firstlight.fleet import cost, cuda, in_pod as inside, lease, like, names, relocation, sweep
 from firstlight.providers.runpod import client, shapes
 from firstlight.system import standard_error
 
@@ -75,7 +75,7 @@ def wish(arguments: argparse.Namespace, pod: shapes.Pod) -> relocation.Wish:
     return relocation.Wish(
         tries=arguments.tries,
         cap=arguments.max_cost,
-        min_cuda=arguments.min_cuda or cuda.of_image(pod.image),
+        min_cuda=arguments.min_cuda or cuda.minimum(pod.image),
         stop_first=arguments.stop_first,
         disk_may_go=arguments.even_if_container_disk_is_lost,
     )

@@ -94,6 +94,7 @@ class Template(Container):
     """What pods are made from, once: a later change of it reaches none of them."""
 
     serverless: bool
+    public: bool  # everybody can see it, its variables too
     allowed_cuda_versions: tuple[str, ...]
 
 
@@ -146,6 +147,7 @@ def template(told: Mapping[str, Any]) -> Template:
     return Template(
         **_container(told),
         serverless=bool(told.get("serverless")),
+        public=bool(told.get("public")),
         allowed_cuda_versions=tuple(str(version) for version in told.get("allowedCudaVersions") or ()),
     )
 
