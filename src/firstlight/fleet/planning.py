@@ -84,7 +84,7 @@ def plan(
         raise errors.UsageError(
             f"cannot test for at most {cap:.2f} USD: {estimate.words}; give fewer cycles, fewer pods, or a higher --max-cost"
         )
-    versions = {cuda.of_image(pod.image) for pod in pods}
+    versions = {cuda.minimum(pod.image) for pod in pods}
     return Plan(
         id=secrets.token_hex(8),
         made_at=clock.wall(),

@@ -91,7 +91,7 @@ def count(plan: Plan, lines: Iterable[Cycle | Return], *, made_at: str, ended: s
     """The results out of the record's lines."""
     cycles: list[Cycle] = []
     returned: dict[str, Return] = {}
-    extra: Counter[str] = Counter()
+    extra: dict[str, float] = {subject.id: 0.0 for subject in plan.subjects}
     by_pod: dict[str, list[Cycle]] = {subject.id: [] for subject in plan.subjects}
     for line in lines:
         if isinstance(line, Cycle):
@@ -105,7 +105,7 @@ def count(plan: Plan, lines: Iterable[Cycle | Return], *, made_at: str, ended: s
         made_at=made_at,
         ended=ended,
         cycles=tuple(cycles),
-        total=tally(cycles, plan.cycles * len(plan.subjects), extra.total()),
+        total=tally(cycles, plan.cycles * len(plan.subjects), sum(extra.values())),
         pods=tuple((subject, tally(by_pod[subject.id], plan.cycles, extra[subject.id])) for subject in plan.subjects),
         returned=returned,
     )

@@ -188,7 +188,7 @@ async def _bodies(cloud: Client, plan: Plan) -> dict[str, dict[str, object]]:
     if plan.mode is not Mode.RECREATE:
         return {}
     pods = await names.find_all(cloud, [subject.id for subject in plan.subjects])
-    return {pod.id: like.like(pod, min_cuda=cuda.of_image(pod.image)) for pod in pods}
+    return {pod.id: like.like(pod, min_cuda=cuda.minimum(pod.image)) for pod in pods}
 
 
 async def _until_signalled(work: trial.Trial) -> int | None:
