@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 import anyio
+import httpx2
 
 from firstlight.fleet import create, verify as verifying
 from firstlight.fleet.cost import Meter
@@ -125,6 +126,7 @@ class Ground:
     """What all cycles of a test stand on."""
 
     cloud: Client
+    http: httpx2.AsyncClient  # asks the pods
     standing: Standing
     access: Access
     ssh: Ssh | None
@@ -187,6 +189,7 @@ class _Course:
             self.instance,
             ssh=self.on.ssh,
             patience=self.on.patience,
+            http=self.on.http,
             tell=lambda leg: self.add(replace(leg, began=began + leg.began)),
         )
 

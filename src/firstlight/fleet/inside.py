@@ -61,6 +61,13 @@ class Report:
     hold: str | None
     asks: str | None
     host_keys: tuple[str, ...]  # SHA256:… of its sshd
+    granted: tuple[str, ...] = ()  # UUIDs of all that it has, proven or not
+    moving: bool = False  # it is ordering another pod in its place, with its own key
+
+    @property
+    def runs(self) -> bool:
+        """Its app runs, or is about to: it may write to what is mounted."""
+        return self.hold is None and self.stage not in COMING_UP and self.stage not in OVER
 
     @property
     def host_fault(self) -> bool:
@@ -99,9 +106,9 @@ def configured(pod: Pod) -> str:
     return ""
 
 
-def client() -> httpx2.AsyncClient:
-    """What asks pods. Nothing of a person's surroundings, such as a netrc, goes with it."""
-    return httpx2.AsyncClient(headers={"User-Agent": f"firstlight/{firstlight.__version__}"}, timeout=_TIMEOUT)
+def client(transport: httpx2.AsyncBaseTransport | None = None) -> httpx2.AsyncClient:
+    """What asks pods, over the network unless told otherwise. It follows nobody elsewhere: the token is the pod's alone."""
+    return httpx2.AsyncClient(headers={"User-Agent": f"firstlight/{firstlight.__version__}"}, timeout=_TIMEOUT, transport=transport)
 
 
 async def ask(http: httpx2.AsyncClient, access: Access, pod: Pod) -> Report | Silence:
@@ -161,6 +168,8 @@ def read(content: bytes) -> Report | Silence:
         hold=_text(told.get("hold")),
         asks=_text(told.get("asks")),
         host_keys=_texts(told.get("ssh_host_keys")),
+        granted=tuple(str(gpu["uuid"]) for gpu in _tables(told.get("gpus")) if gpu.get("uuid")),
+        moving=told.get("moving") is True,
     )
 
 

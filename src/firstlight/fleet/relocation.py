@@ -14,7 +14,7 @@ import anyio
 
 from firstlight import errors
 from firstlight.fleet import cost, create, lease as leases, like, sweep, verify
-from firstlight.fleet.in_pod import Inside, Mute
+from firstlight.fleet.inside import Report, Silence
 from firstlight.fleet.lease import TERMINATE, Duty, Lease, LeaseError
 from firstlight.fleet.ssh import Ssh
 from firstlight.providers.runpod import shapes
@@ -45,6 +45,7 @@ class Wish:
     cap: float = cost.CAP  # USD for all that is ordered on the way; what the new pod costs once it stays is not counted
     min_cuda: str | None = None
     stop_first: bool = False  # stop the old pod before another is ordered
+    holds: bool = False  # whoever asks knows that its app does not run
     disk_may_go: bool = False  # the container disk of the old pod holds nothing that is needed
     patience: verify.Patience = field(default_factory=verify.Patience)
     ssh: Ssh | None = None
@@ -86,7 +87,7 @@ class Move:
     tell: Callable[[Step], None]
 
 
-def refusal(pod: shapes.Pod, inside: Inside | Mute, wish: Wish) -> str | None:
+def refusal(pod: shapes.Pod, inside: Report | Silence, wish: Wish) -> str | None:
     """Why this pod is not to be moved as wished; None where it may be. Pure."""
     if pod.cluster:
         return "it belongs to a cluster, which is changed as a whole"
@@ -98,8 +99,8 @@ def refusal(pod: shapes.Pod, inside: Inside | Mute, wish: Wish) -> str | None:
         return "its volume lies on its host, and would be gone with it (copy what you need, and use a network volume)"
     if not pod.mounts and not wish.disk_may_go:
         return "all its data lies on the container disk, and would be gone with it (--even-if-container-disk-is-lost)"
-    if pod.network_volume and pod.running and not wish.stop_first:
-        if isinstance(inside, Mute):
+    if pod.network_volume and pod.running and not (wish.stop_first or wish.holds):
+        if isinstance(inside, Silence):
             return f"its app may still run, and two would write to one volume: {inside.words} (--stop-first)"
         if inside.runs:
             return "its app still runs, and two would write to one volume (--stop-first)"
@@ -115,7 +116,7 @@ def orders(pod: shapes.Pod, min_cuda: str | None) -> tuple[dict[str, Any], ...]:
 
 
 async def begin(
-    cloud: Client, access: Access, pod: shapes.Pod, inside: Inside | Mute, wish: Wish, *, place: str, tell: Callable[[Step], None]
+    cloud: Client, access: Access, pod: shapes.Pod, inside: Report | Silence, wish: Wish, *, place: str, tell: Callable[[Step], None]
 ) -> Moved:
     """Take a lease in the folder `place`, and move the pod under it. `refusal` was asked before.
 
@@ -129,7 +130,7 @@ async def begin(
         access=access,
         lease=Lease.take(place, what),
         pod=pod,
-        broken=frozenset(inside.gpus if isinstance(inside, Inside) else ()),
+        broken=frozenset(inside.granted if isinstance(inside, Report) else ()),
         wish=wish,
         meter=cost.Meter(cap=wish.cap),
         hourly=cost.rate(pod, await _price(cloud, pod)),

@@ -88,19 +88,27 @@ class Patience:
 
 
 async def verify(
-    cloud: Asks, access: Access, pod_id: str, *, ssh: Ssh | None, patience: Patience, tell: Callable[[Leg], None]
+    cloud: Asks,
+    access: Access,
+    pod_id: str,
+    *,
+    ssh: Ssh | None,
+    patience: Patience,
+    tell: Callable[[Leg], None],
+    http: httpx2.AsyncClient | None = None,
 ) -> Verified:
     """Follow a pod until it serves, or until it is clear that it will not.
 
-    `tell` hears of each leg as it ends. Without `ssh` its legs are left out. A pod that holds for a fault ends it at once.
+    `http` asks the pod (inside.client(); one can ask many); without it there is one for this pod alone. `tell` hears of each leg as it ends. Without `ssh` its legs are left out. A pod that holds for a fault ends it at once.
 
     Raises:
         CloudError: RunPod knows no such pod, or does not take the key.
         UsageError: there is no OpenSSH here, or no place for host keys.
     """
-    async with inside.client() as http:
-        course = _Course(cloud, access, pod_id, ssh, patience, tell, http)
-        return await course.run()
+    if http is not None:
+        return await _Course(cloud, access, pod_id, ssh, patience, tell, http).run()
+    async with inside.client() as own:
+        return await _Course(cloud, access, pod_id, ssh, patience, tell, own).run()
 
 
 class _Course:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from firstlight.fleet.in_pod import Inside, Mute
+from firstlight.fleet.inside import Report, Silence
 from firstlight.providers.runpod import shapes
 
 # Looks in a row that must name a fault of the host. One may fall into a moment that is over at the next.
@@ -25,7 +25,7 @@ class Seen:
     pod: str
     name: str
     status: str | None
-    inside: Inside | Mute | None
+    inside: Report | Silence | None
     was_ready: bool = False
     host_looks: int = 0
 
@@ -44,12 +44,12 @@ def gone(before: Seen) -> Seen:
     return replace(before, status=None, inside=None, host_looks=0)
 
 
-def look(before: Seen | None, pod: shapes.Pod, inside: Inside | Mute | None) -> Seen:
+def look(before: Seen | None, pod: shapes.Pod, inside: Report | Silence | None) -> Seen:
     """A look, after the one before it. An answer that does not come neither adds to a suspicion nor clears it: the next one decides."""
     counted = before.host_looks if before is not None else 0
-    if isinstance(inside, Inside):
+    if isinstance(inside, Report):
         counted = counted + 1 if inside.host_fault else 0
-    elif not isinstance(inside, Mute):
+    elif not isinstance(inside, Silence):
         counted = 0
     return Seen(
         pod=pod.id,
@@ -63,7 +63,7 @@ def look(before: Seen | None, pod: shapes.Pod, inside: Inside | Mute | None) -> 
 
 def to_move(seen: Seen) -> bool:
     """Whether the policy may move it now. Never for a pod that cannot be reached, nor for one that moves itself."""
-    return isinstance(seen.inside, Inside) and seen.host_looks >= LOOKS and not seen.inside.moves
+    return isinstance(seen.inside, Report) and seen.host_looks >= LOOKS and not seen.inside.moving
 
 
 def tell(before: Seen | None, now: Seen) -> tuple[Told, ...]:
@@ -76,30 +76,31 @@ def tell(before: Seen | None, now: Seen) -> tuple[Told, ...]:
     elif now.status != shapes.RUNNING:
         if before is None or before.status != now.status:
             events.append(("stopped", f"it is {now.status}"))
-    elif isinstance(inside, Mute):
-        if not isinstance(was, Mute):
+    elif isinstance(inside, Silence):
+        if not isinstance(was, Silence):
             events.append(("unreachable", inside.words))
     elif inside is not None:
         events += _of_inside(before, was, inside, now)
     return tuple(Told(event=event, pod=now.pod, words=words) for event, words in events)
 
 
-def _of_inside(before: Seen | None, was: Inside | Mute | None, inside: Inside, now: Seen) -> list[tuple[str, str]]:
+def _of_inside(before: Seen | None, was: Report | Silence | None, inside: Report, now: Seen) -> list[tuple[str, str]]:
     events = []
-    known = was if isinstance(was, Inside) else None
-    if inside.fault is not None and (known is None or known.fault != inside.fault):
-        events.append(("fault", f"{inside.fault}: {inside.sentence}"))
+    known = was if isinstance(was, Report) else None
+    cause = inside.cause
+    if cause is not None and (known is None or known.cause is None or known.cause.fault != cause.fault):
+        events.append(("fault", f"{cause.fault}: {cause.sentence}"))
     if now.host_looks >= LOOKS and (before is None or before.host_looks < LOOKS):
-        events.append(("host-fault", f"{inside.fault or 'its report'} is a fault of its host, in {LOOKS} looks in a row"))
-    if inside.asks_relocate and not (known is not None and known.asks_relocate):
-        events.append(("asks-relocate", inside.holds or "it asks to be moved to another host"))
+        events.append(("host-fault", f"{cause.fault if cause else 'its report'} is a fault of its host, in {LOOKS} looks in a row"))
+    if inside.asks == "relocate" and (known is None or known.asks != "relocate"):
+        events.append(("asks-relocate", inside.hold or "it asks to be moved to another host"))
     if inside.ready and not _ready(was):
         again = before is not None and before.was_ready
         events.append(("recovered" if again else "came-up", "it is ready"))
     elif not inside.ready and _ready(was):
-        events.append(("unready", inside.holds or inside.sentence or "it is not ready any more"))
+        events.append(("unready", inside.words))
     return events
 
 
-def _ready(inside: Inside | Mute | None) -> bool:
-    return isinstance(inside, Inside) and inside.ready
+def _ready(inside: Report | Silence | None) -> bool:
+    return isinstance(inside, Report) and inside.ready

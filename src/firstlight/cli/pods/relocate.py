@@ -9,8 +9,8 @@ import os
 import anyio
 
 from firstlight import errors
-from firstlight.cli.pods import asking, stopping, sweep as sweeping
-from firstlight.fleet import cost, cuda, in_pod as inside, lease, like, names, relocation, sweep
+from firstlight.cli.pods import asking, stopping, sweep as sweeping, verify as verifying
+from firstlight.fleet import cost, cuda, inside, lease, like, names, relocation, sweep
 from firstlight.providers.runpod import client, shapes
 from firstlight.system import standard_error
 
@@ -27,6 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--even-if-container-disk-is-lost", action="store_true", help="move a pod without any volume: what is on its disk is gone then"
     )
     parser.add_argument("--from-inside", action="store_true", help=argparse.SUPPRESS)  # the pod asks for itself, and holds meanwhile
+    verifying.login(parser)
     sweeping.leases_at(parser)
     asking.configure(parser)
 
@@ -78,6 +79,8 @@ def wish(arguments: argparse.Namespace, pod: shapes.Pod) -> relocation.Wish:
         min_cuda=arguments.min_cuda or cuda.minimum(pod.image),
         stop_first=arguments.stop_first,
         disk_may_go=arguments.even_if_container_disk_is_lost,
+        holds=arguments.from_inside,
+        ssh=None if arguments.from_inside else verifying.ssh(arguments),
     )
 
 
@@ -91,11 +94,8 @@ async def _relocate(arguments: argparse.Namespace) -> int:
     place = lease.folder(os.environ, arguments.lease_dir)
     async with client.Client(ours) as cloud:
         pod = await names.find(cloud, arguments.pod)
-        if arguments.from_inside:
-            told: inside.Inside | inside.Mute = inside.Inside(ready=False, runs=False, holds="it asks for itself")
-        else:
-            async with inside.asker() as http:
-                told = await inside.look(http, ours, pod)
+        async with inside.client() as http:
+            told = await inside.ask(http, ours, pod)
         allowed = wish(arguments, pod)
         why = relocation.refusal(pod, told, allowed)
         if why is not None:

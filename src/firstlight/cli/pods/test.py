@@ -9,11 +9,12 @@ import signal
 from dataclasses import asdict
 
 import anyio
+import httpx2
 
 from firstlight import errors
 from firstlight.cli import screen
 from firstlight.cli.pods import asking, sweep as sweeping
-from firstlight.fleet import cost, cuda, like, names, planning, record, results, trial
+from firstlight.fleet import cost, cuda, inside, like, names, planning, record, results, ssh as openssh, trial
 from firstlight.fleet.cycle import Ground, Subject
 from firstlight.fleet.lease import folder as lease_folder
 from firstlight.fleet.record import Mode, Plan, Record
@@ -92,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _run(arguments: argparse.Namespace) -> int:
     access = asking.access(arguments)
-    async with Client(access) as cloud:
+    async with Client(access) as cloud, inside.client() as http:
         if arguments.resume:
             kept = Record.resume(arguments.resume)
         else:
@@ -107,7 +108,7 @@ async def _run(arguments: argparse.Namespace) -> int:
                 return errors.ExitCode.OK
             kept = Record.begin(arguments.to or f"pod-test-{clock.wall()[:19].replace(':', '').replace('-', '')}Z", plan)
         try:
-            return await _test(cloud, kept, arguments)
+            return await _test(cloud, http, kept, arguments)
         finally:
             kept.close()
 
@@ -140,7 +141,7 @@ def _outline(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-async def _test(cloud: Client, kept: Record, arguments: argparse.Namespace) -> int:
+async def _test(cloud: Client, http: httpx2.AsyncClient, kept: Record, arguments: argparse.Namespace) -> int:
     plan = kept.plan
     stands, spent = trial.stands(kept, resumed=bool(arguments.resume))
     place = lease_folder(os.environ, arguments.lease_dir)
@@ -152,6 +153,7 @@ async def _test(cloud: Client, kept: Record, arguments: argparse.Namespace) -> i
 
     on = Ground(
         cloud=cloud,
+        http=http,
         standing=Standing(cloud),
         access=asking.access(arguments),
         ssh=_ssh(arguments) if plan.ssh else None,
@@ -228,5 +230,6 @@ def _end(work: trial.Trial, found: results.Results, stopped: int | None, folder:
 
 
 def _ssh(arguments: argparse.Namespace) -> Ssh:
-    state = os.path.dirname(lease_folder(os.environ))
-    return Ssh(known_hosts=os.path.join(state, "known_hosts"), identity=arguments.identity)
+    if arguments.identity is not None and not os.path.isfile(arguments.identity):
+        raise errors.UsageError(f"cannot take --identity {arguments.identity}: there is no such file")
+    return Ssh(known_hosts=openssh.default_folder(os.environ), identity=arguments.identity)
