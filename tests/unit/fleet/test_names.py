@@ -12,7 +12,7 @@ from firstlight.providers.runpod import shapes
 
 
 def pods(*told: tuple[str, str]) -> Sequence[shapes.Pod]:
-    return [shapes.pod({"id": id, "name": name}) for id, name in told]
+    return [shapes.pod({"id": pod_id, "name": name}) for pod_id, name in told]
 
 
 PODS = pods(("a1", "comfy"), ("b2", "voice"), ("c3", "comfy"), ("voice", "odd"), ("d4", ""))
