@@ -114,7 +114,7 @@ programs:
 
 # What some tests drive; without one of these they are skipped, and say so.
 wanted:
-	@sh tools/bring_programs.sh --wanted chromium promtool tini dumb-init
+	@sh tools/bring_programs.sh --wanted busybox chromium promtool tini dumb-init
 
 # What we are measured beside. Where one cannot be had, its figures say so.
 beside: .tools/uv/ready

@@ -24,7 +24,7 @@ _OUR_PORTS = (f"{start.PORT}/http", "22/tcp")
 class Wishes:
     """What was asked for on the command line."""
 
-    token: str = field(repr=False)  # for a container that has none
+    token: str = field(default="", repr=False)  # for a container that has none; each gets one of its own
     command: tuple[str, ...] = ()  # the app's; empty: the one that is there
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of `run`, by the name of the setting
     without: bool = False  # no companions

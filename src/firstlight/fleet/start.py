@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from firstlight import errors, settings
-from firstlight.apps import parse
+from firstlight.apps import parse, recipes
 from firstlight.apps.app import Level
 from firstlight.providers.runpod.shapes import Command
 from firstlight.settings import masking
@@ -135,6 +135,11 @@ def check(options: Mapping[str, tuple[str, ...]], env: Mapping[str, str]) -> Non
                 _spec(spec, level, number)
     except errors.Error as error:
         raise ValueError(str(error)) from None
+    if found.app:
+        try:
+            recipes.recipe(found.app)
+        except ValueError as error:
+            raise ValueError(f"cannot take --app {masking.quoted(found.app)}: {error}") from None
 
 
 def _spec(text: str, level: Level, number: int) -> None:
