@@ -257,10 +257,10 @@ def test_a_running_pod_without_a_volume_is_changed_only_where_its_loss_is_agreed
     words = ("configure", pod.id, "--program", "/opt/firstlight", "--in-image", "--apply")
 
     refused = run(cloud, *words)
-    done = run(cloud, *words, "--lose-container-disk")
+    done = run(cloud, *words, "--even-if-container-disk-is-lost")
 
     assert refused.returncode == errors.ExitCode.USAGE
-    assert "--lose-container-disk" in refused.stderr
+    assert "--even-if-container-disk-is-lost" in refused.stderr
     assert done.returncode == 0, done.stderr
     assert "/opt/firstlight" in pod.args
 
@@ -321,7 +321,7 @@ def test_a_change_by_somebody_else_before_ours_is_not_written_over(cloud, field,
 
     async def story():
         async with Client(cloud.access) as client:
-            plan = fleet.configure(await client.pod(pod.id), fleet.Wishes(token="t"))
+            plan = fleet.configure(await client.pod(pod.id), fleet.Wishes(), token="t")
             setattr(pod, field, value)
             with pytest.raises(apply.NotDoneError, match="somebody else has just changed it; nothing was done"):
                 await apply.apply(client, plan)
@@ -342,7 +342,7 @@ def test_a_change_by_somebody_else_after_ours_is_said(cloud):
 
     async def story():
         async with Meddled(cloud.access) as client:
-            plan = fleet.configure(await client.pod(pod.id), fleet.Wishes(token="t"))
+            plan = fleet.configure(await client.pod(pod.id), fleet.Wishes(), token="t")
             with pytest.raises(apply.NotDoneError, match="RunPod has something else for HF_TOKEN") as raised:
                 await apply.apply(client, plan)
             assert "theirs" not in str(raised.value)
@@ -372,7 +372,7 @@ def test_where_every_answer_is_lost_what_is_there_decides(in_process, after, cha
         )
         application.world.troubles.append(Trouble(on="updatePod", status=500, after=after, times=1000))
         async with _client(application) as client:
-            plan = fleet.configure(await client.pod(pod.id), fleet.Wishes(token="t"))
+            plan = fleet.configure(await client.pod(pod.id), fleet.Wishes(), token="t")
             if changed:
                 await apply.apply(client, plan)
             else:
@@ -414,7 +414,7 @@ def test_any_variable_and_any_command_go_there_and_come_back_byte_for_byte(in_pr
             else:
                 world.create({**body, "gpu": {"id": "NVIDIA GeForce RTX 4090", "count": 1}})
             before = await read()
-            plan = fleet.configure(before, fleet.Wishes(token="t", command=tuple(command), env=wished))
+            plan = fleet.configure(before, fleet.Wishes(command=tuple(command), env=wished), token="t")
             assert not plan.refusals
             await apply.apply(client, plan)
             now = await read()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import secrets
-from dataclasses import replace
 
 import anyio
 
@@ -57,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     wishes = _wishes(arguments)
 
     def wanted(container: Container) -> Plan:
-        return fleet.configure(container, replace(wishes, token=secrets.token_urlsafe(32)))
+        return fleet.configure(container, wishes, token=secrets.token_urlsafe(32))
 
     return anyio.run(configuring.carry_out, arguments, "configure", wanted)
 
@@ -84,7 +83,7 @@ def _wishes(arguments: argparse.Namespace) -> fleet.Wishes:
         ports=tuple(arguments.expose),
         program=arguments.program or "",
         in_image=arguments.in_image,
-        lose_disk=arguments.lose_container_disk,
+        lose_disk=arguments.even_if_container_disk_is_lost,
     )
 
 
