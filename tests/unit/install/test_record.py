@@ -43,5 +43,5 @@ BAD = {
 
 @pytest.mark.parametrize("data", BAD.values(), ids=BAD.keys())
 def test_what_is_no_record_is_refused(data: bytes):
-    with pytest.raises(errors.UsageError, match="^cannot read firstlight/installed.json: "):
+    with pytest.raises(errors.UsageError, match=r"^cannot read firstlight/installed\.json: "):
         decode(data)
