@@ -18,7 +18,9 @@ def capture(scenario: str) -> dict[str, Any]:
     """The status once the boot has come to its end: the app is ready, or none will be."""
     command = [Path(sys.executable).parent / "firstlight", "rehearse", scenario, "--serve", "127.0.0.1:0", "--on-failure", "hold"]
     options = ["--attempts", "2", "--delay", "100ms", "--", "sleep", "infinity"]
-    with subprocess.Popen([*command, *options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as boot:
+    with subprocess.Popen(
+        [*command, *options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as boot:
         try:
             assert boot.stderr is not None
             address = next(found[1] for line in boot.stderr if (found := re.search(r"status page is at (\S+)", line)))

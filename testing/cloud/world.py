@@ -228,8 +228,8 @@ class World:
         return self.pods[pod_id]
 
     def told(self, pod: Pod) -> dict[str, Any]:
-        """The pod as the API answers it."""
-        return pods.told(pod, self.settle(), self.stamp)
+        """The pod as the API answers it. Whoever has found it has let happen what was due."""
+        return pods.told(pod, self.now(), self.stamp)
 
     def listed(self, *, clusters: bool = False) -> list[Pod]:
         """What a list holds: all but pods of clusters, and pods that have only just been made."""

@@ -162,3 +162,13 @@ def test_nothing_is_left_of_a_pod_that_was_terminated(real_cloud):
         time.sleep(0.05)
     assert files_in(folder) == []
     assert str(folder) not in Path("/proc/self/mountinfo").read_text()
+
+
+@pytest.mark.slow
+def test_hostile_words_reach_the_process_byte_for_byte(real_cloud):
+    words = ["", " a  b ", "it's", '"', "$(touch /tmp/x)", "`id`", "a\nb", "\\", "{}", "--", "é☃", "*", "~", "\t"]
+    script = "import json, os, sys; print(json.dumps([sys.argv[1:], os.environ['HOSTILE']]), flush=True); sys.stdin.read(); __import__('time').sleep(1e6)"
+    pod = real_cloud.pod(entrypoint=["python3", "-c", script], cmd=words, env={"HOSTILE": "\n".join(words)})
+    wait_for_line(real_cloud, pod, "touch")
+    said = next(line for _, source, line in pod.logs if source == "container" and "touch" in line)
+    assert json.loads(said) == [words, "\n".join(words)]
