@@ -103,7 +103,7 @@ def test_the_command_line_is_words_and_says_all_that_matters() -> None:
     )
 
     assert argv[:3] == ["ssh", "-F", "none"]
-    ]
+    assert argv[-5:] == ["-l", "root", "--", "203.0.113.9", "'id' '-u'"]
     options = [argv[place + 1] for place, word in enumerate(argv) if word == "-o"]
     assert {
         "BatchMode=yes",
