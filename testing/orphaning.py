@@ -179,7 +179,7 @@ class Account:
             "dataCenterIds": ["EU-RO-1"],
             "ports": ["8188/http", "8421/http", "22/tcp"],
             "env": {"FIRSTLIGHT_TOKEN": "t" * 43},
-            "args": '{"entrypoint":["/workspace/firstlight.pyz"],"cmd":["run","--serve","0.0.0.0:8421","--","python3","main.py"]}',
+            "args": '{"entrypoint":["/workspace/firstlight.pyz"],"cmd":["run","--app","comfyui","--serve","0.0.0.0:8421","--","python3","main.py"]}',
             "mounts": {"network": [{"volumeId": VOLUME, "path": "/workspace"}]},
         }
 

@@ -57,7 +57,7 @@ def test_no_pod_is_forgotten_and_none_that_serves_is_lost_in_a_thousand_runs(lif
     for seed in range(seeds):
         ends += spread(seed, str(tmp_path / str(seed)), life, kills)
     assert ends["whole"] + ends["killed"] == seeds * (kills + 1)
-    assert (ends["moved"] > seeds) == (life == "move"), ends  # the stories are no mere failures
+    assert (ends["moved"] > seeds // 2) == (life == "move"), ends  # the stories are no mere failures
 
 
 @pytest.mark.slow
