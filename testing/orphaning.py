@@ -130,7 +130,9 @@ def trouble(chance: random.Random) -> Trouble:
     operation = chance.choice(("createPod", "createPod", "createPod", "getPod", "listPods", "deletePod", "podAction", "*"))
     status = chance.choice((None, None, 500, 502, 503, 429, 400))
     lost = status is None or status >= 500
-    return Trouble(on=operation, status=status, after=lost and chance.random() < 0.5, skip=chance.randint(0, 3), times=chance.choice((1, 1, 2, 9)))
+    return Trouble(
+        on=operation, status=status, after=lost and chance.random() < 0.5, skip=chance.randint(0, 3), times=chance.choice((1, 1, 2, 9))
+    )
 
 
 def story(seed: int) -> Story:
@@ -158,9 +160,7 @@ class Account:
     """A cloud of such a story, and who asks it."""
 
     def __init__(self, told: Story, folder: str) -> None:
-        self.world = World(
-            [replace(told.machines[0], held={})], habits=told.habits, clock=anyio.current_time, seed=told.seed
-        )
+        self.world = World([replace(told.machines[0], held={})], habits=told.habits, clock=anyio.current_time, seed=told.seed)
         self.world.volumes[VOLUME] = {"id": VOLUME, "dataCenter": "EU-RO-1"}
         self.service = service.application(self.world)
         self.access = Access(key=self.world.key, api="http://cloud/v2", proxy="http://cloud/proxy/{pod}/{port}")

@@ -253,7 +253,9 @@ async def _prove(move: Move, pod: shapes.Pod) -> str | None:
     found: verify.Verified | None = None
     with anyio.move_on_after(move.meter.left(anyio.current_time())):
         try:
-            found = await verify.verify(move.cloud, move.access, pod.id, ssh=move.wish.ssh, patience=move.wish.patience, tell=tell, http=move.http)
+            found = await verify.verify(
+                move.cloud, move.access, pod.id, ssh=move.wish.ssh, patience=move.wish.patience, tell=tell, http=move.http
+            )
         except CloudError as error:
             return str(error)
     if found is None:
