@@ -99,6 +99,7 @@ def status(world: World, pod: Pod, container: Container) -> dict[str, Any]:
     told["expected"] = max(1, len(container.gpus)) if pod.gpu else 0
     gpu = told["gpus"][0] if told["gpus"] else {}
     told["gpus"] = [{**gpu, "uuid": uuid, "name": pod.gpu} for uuid in container.gpus] if gpu else []
+    told["driver"] = pod.host.driver
     told["ssh_host_keys"] = [host_key(pod, container)]
     if not container.fault:
         told["usable"] = len(container.gpus)

@@ -73,6 +73,7 @@ class World:
         self.pods: dict[str, Pod] = {}
         self.ended: dict[str, Pod] = {}
         self.templates: dict[str, dict[str, Any]] = {}
+        self.others: dict[str, dict[str, Any]] = {}  # public templates of other accounts: read by their ids, and no more
         self.volumes: dict[str, dict[str, Any]] = {}
         self.ssh_keys: list[str] = []
         self.prices = dict(PRICES)

@@ -188,7 +188,13 @@ GROUPS = {
             "a name by which others ask for the page, such as that of a proxy; addresses and RunPod's proxy need none",
             commas=True,
         ),
-        Option("token-file", "", values.TEXT, "FILE", "the file of the token that opens more than readiness to other hosts"),
+        Option(
+            "token-file",
+            "",
+            values.TEXT,
+            "FILE",
+            "the file of the token that opens more than readiness to other hosts (default: the token in FIRSTLIGHT_TOKEN, else one is made)",
+        ),
         Option("metrics-token-file", "", values.TEXT, "FILE", "the file of a token that opens the metrics, and no more"),
     ),
     "files": (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from firstlight import settings as own_settings
 from firstlight.apps import app as apps, cuda_lines
 from firstlight.supervise import leftovers, notify, restart
 from firstlight.supervise.checker import Checker
@@ -38,7 +39,7 @@ def build(
     """Build all that the settings ask for, and start nothing. `variables` is the environment that we were started with."""
     checks = () if chosen is None else chosen.checks
     companions = () if chosen is None else chosen.companions
-    theirs = {*notify.OURS, *notify.PASSED}
+    theirs = {*notify.OURS, *notify.PASSED, *own_settings.NOT_FOR_APPS}
     environment = {name: value for name, value in variables.items() if name and "=" not in name and name not in theirs}
     patterns = cuda_lines.PATTERNS if chosen is None or chosen.recipe is None else chosen.recipe.patterns
     checker = Checker(loop, journal, environment, checks, patterns, ready_timeout=settings.ready_timeout)
@@ -76,7 +77,8 @@ def build(
     if settings.serve != "off" or instance is not None:
         from firstlight.supervise.agent import Agent
 
-        crew.agent = Agent(loop, journal, environment, settings, instance=instance, tell=tell)
+        token = variables.get(own_settings.TOKEN)
+        crew.agent = Agent(loop, journal, environment, settings, instance=instance, token=token, tell=tell)
     return crew
 
 
@@ -121,7 +123,8 @@ class Crew:
 
     def environment(self, environment: Mapping[str, str]) -> dict[str, str]:
         """The app's environment, with what is ours taken out and what is for the app put in."""
-        theirs = {name: value for name, value in environment.items() if name not in notify.OURS}
+        ours = {*notify.OURS, *own_settings.NOT_FOR_APPS}
+        theirs = {name: value for name, value in environment.items() if name not in ours}
         if self.inbox is not None:
             theirs["NOTIFY_SOCKET"] = self.inbox.address
         return theirs

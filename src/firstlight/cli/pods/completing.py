@@ -13,11 +13,8 @@ import stat
 import tempfile
 import time
 
-import anyio
-
 from firstlight import errors
 from firstlight.providers.runpod.access import Access
-from firstlight.providers.runpod.client import Client
 
 # Seconds.
 _KEPT = 20.0
@@ -33,6 +30,8 @@ def words(access: Access, environment: dict[str, str]) -> list[str]:
     kept = _kept(path)
     if kept is not None:
         return kept
+    import anyio
+
     try:
         found = anyio.run(_ask, access)
     except errors.Error:
@@ -45,6 +44,10 @@ def words(access: Access, environment: dict[str, str]) -> list[str]:
 
 
 async def _ask(access: Access) -> list[str] | None:
+    import anyio
+
+    from firstlight.providers.runpod.client import Client
+
     with anyio.move_on_after(_PATIENCE):
         async with Client(access) as cloud:
             pods = await cloud.pods()

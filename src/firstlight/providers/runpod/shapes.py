@@ -95,6 +95,7 @@ class Template(Container):
     """What pods are made from, once: a later change of it reaches none of them."""
 
     serverless: bool
+    public: bool  # everybody can see it, its variables too
     allowed_cuda_versions: tuple[str, ...]
 
 
@@ -148,6 +149,7 @@ def template(told: Mapping[str, Any]) -> Template:
     return Template(
         **container,
         serverless=bool(told.get("serverless")),
+        public=bool(told.get("public")),
         allowed_cuda_versions=tuple(str(version) for version in _list(told.get("allowedCudaVersions"))),
     )
 
