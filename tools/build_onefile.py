@@ -89,7 +89,7 @@ OF_CONTROL = (
 )
 
 # What no start of a container needs is left out of the byte code: it would be read at each.
-SOURCES_ALONE = ("firstlight/rehearse/", "firstlight/py.typed")
+SOURCES_ALONE = ("firstlight/install/", "firstlight/rehearse/", "firstlight/py.typed")
 
 # What `run` imports before the first probe starts.
 START = (

@@ -61,6 +61,13 @@ class Report:
     hold: str | None
     asks: str | None
     host_keys: tuple[str, ...]  # SHA256:… of its sshd
+    granted: tuple[str, ...] = ()  # UUIDs of all that it has, proven or not
+    moving: bool = False  # it is ordering another pod in its place, with its own key
+
+    @property
+    def runs(self) -> bool:
+        """Its app runs, or is about to: it may write to what is mounted."""
+        return self.hold is None and self.stage not in COMING_UP and self.stage not in OVER
 
     @property
     def host_fault(self) -> bool:
@@ -161,6 +168,8 @@ def read(content: bytes) -> Report | Silence:
         hold=_text(told.get("hold")),
         asks=_text(told.get("asks")),
         host_keys=_texts(told.get("ssh_host_keys")),
+        granted=tuple(str(gpu["uuid"]) for gpu in _tables(told.get("gpus")) if gpu.get("uuid")),
+        moving=told.get("moving") is True,
     )
 
 

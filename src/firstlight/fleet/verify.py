@@ -17,8 +17,9 @@ from firstlight.fleet import host_keys, inside, judge, ssh as openssh
 from firstlight.fleet.inside import Report, Silence
 from firstlight.fleet.judge import No, NotYet, Verdict, Yes
 from firstlight.fleet.ssh import Pin, Ssh, SshError, Trouble
+from firstlight.fleet.standing import Asks
 from firstlight.providers.runpod.access import Access
-from firstlight.providers.runpod.client import Client, CloudError
+from firstlight.providers.runpod.client import CloudError
 from firstlight.providers.runpod.shapes import Endpoint, Pod
 
 # The legs, in the order in which they are named.
@@ -87,7 +88,7 @@ class Patience:
 
 
 async def verify(
-    cloud: Client,
+    cloud: Asks,
     access: Access,
     pod_id: str,
     *,
@@ -115,7 +116,7 @@ class _Course:
 
     def __init__(
         self,
-        cloud: Client,
+        cloud: Asks,
         access: Access,
         pod_id: str,
         ssh: Ssh | None,

@@ -24,9 +24,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Which pod, and how to log in."""
     parser.add_argument("pod", metavar="POD", help="the pod, by its name or its id")
     asking.configure(parser)
+    login(parser)
+    parser.add_argument("--ready-timeout", metavar="TIME", default="15m", help="how long the app may take to become ready")
+
+
+def login(parser: argparse.ArgumentParser) -> None:
+    """How to log in."""
     parser.add_argument("--identity", metavar="FILE", help="the private key for SSH (default: the agent's keys, and ~/.ssh/id_*)")
     parser.add_argument("--no-ssh", action="store_true", help="do not log in")
-    parser.add_argument("--ready-timeout", metavar="TIME", default="15m", help="how long the app may take to become ready")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -48,12 +53,17 @@ async def _run(arguments: argparse.Namespace) -> int:
     access = asking.access(arguments)
     async with client.Client(access) as cloud:
         pod = await names.find(cloud, arguments.pod)
-        verified = await verify.verify(cloud, access, pod.id, ssh=_ssh(arguments), patience=patience, tell=tell)
+        verified = await verify.verify(cloud, access, pod.id, ssh=ssh(arguments), patience=patience, tell=tell)
     print(json.dumps(report.encode(verified), indent=2) if for_programs else report.verdict(verified, style))
     return int(errors.ExitCode.OK if verified.ok else errors.ExitCode.ILL)
 
 
-def _ssh(arguments: argparse.Namespace) -> Ssh | None:
+def ssh(arguments: argparse.Namespace) -> Ssh | None:
+    """What logs in; None where nobody is to.
+
+    Raises:
+        UsageError: there is no such key.
+    """
     if arguments.no_ssh:
         return None
     if arguments.identity is not None and not os.path.isfile(arguments.identity):

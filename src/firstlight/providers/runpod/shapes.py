@@ -36,7 +36,7 @@ def command(args: str) -> Command:
     """What RunPod makes of its stored form: JSON as it is, anything else split as a shell would, run by none."""
     try:
         told = json.loads(args)
-    except ValueError:
+    except (ValueError, RecursionError):
         told = None
     if isinstance(told, dict) and told.keys() <= {"entrypoint", "cmd"} and all(_is_words(words) for words in told.values()):
         return Command(entrypoint=tuple(told.get("entrypoint", ())), cmd=tuple(told.get("cmd", ())))
@@ -95,6 +95,7 @@ class Template(Container):
     """What pods are made from, once: a later change of it reaches none of them."""
 
     serverless: bool
+    public: bool  # everybody can see it, its variables too
     allowed_cuda_versions: tuple[str, ...]
 
 
@@ -148,6 +149,7 @@ def template(told: Mapping[str, Any]) -> Template:
     return Template(
         **container,
         serverless=bool(told.get("serverless")),
+        public=bool(told.get("public")),
         allowed_cuda_versions=tuple(str(version) for version in _list(told.get("allowedCudaVersions"))),
     )
 
