@@ -118,6 +118,7 @@ class Settings:
     config: str  # the file that was read; empty where none was
     state_dir: str
     run_dir: str
+    publish_env: bool
     dry_run: bool
 
     # The tables of the file, by name. Whoever acts on them knows their keys.

@@ -185,6 +185,30 @@ def test_without_follow_it_ends_where_the_service_ends_it() -> None:
     assert len(stream.service.requests) == 1
 
 
+def test_without_follow_it_ends_where_nothing_more_comes() -> None:
+    """Signs of life do not count."""
+
+    async def alive() -> AsyncIterator[bytes]:
+        yield told(1, "a")
+        while True:
+            await anyio.sleep(1)
+            yield b": alive\n\n"
+
+    stream = Stream([])
+    stream.service.answer = lambda *_: httpx2.Response(200, content=alive())
+
+    assert stream.lines(9, follow=False) == ["a"]
+    assert len(stream.service.requests) == 1
+
+
+def test_a_silence_is_ended_and_the_line_begun_anew() -> None:
+    stream = Stream([told(1, "a"), None], [told(2, "b"), None])
+
+    assert stream.lines(2) == ["a", "b"]
+    assert stream.service.requests[1].headers["last-event-id"] == "2026-06-01T12:00:01Z"
+    assert stream.service.times[1] > 300
+
+
 def test_after_an_id_nothing_else_says_where_to_begin() -> None:
     stream = Stream([told(3, "c")])
 
