@@ -51,7 +51,9 @@ class Inside:
         }
         options = ("--on-failure", "relocate", "--state-dir", str(self.state), "--run-dir", str(self.run), "--serve", "off")
         machine = folder / "uvm-open-fails.toml"
-        given = "".join(f"{name} = {json.dumps(value)}\n" for name, value in environment.items() if name.startswith(("RUNPOD_", "FIRSTLIGHT_")))
+        given = "".join(
+            f"{name} = {json.dumps(value)}\n" for name, value in environment.items() if name.startswith(("RUNPOD_", "FIRSTLIGHT_"))
+        )
         machine.write_text(SCENARIO + given)
         argv = [*NAMESPACE, FIRSTLIGHT, "rehearse", str(machine), "--keep", str(folder / "machine"), *options, "--", "sleep", "600"]
         self.popen = subprocess.Popen(argv, env=cloud.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
