@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
@@ -11,6 +12,8 @@ from firstlight.providers.runpod.client import Client, CloudError
 from firstlight.providers.runpod.shapes import Container, Pod, Template
 
 _Named = TypeVar("_Named", bound=Container)
+
+_ID = re.compile(r"[A-Za-z0-9_-]+")
 
 # So many of what there is are named in a complaint.
 _NAMED = 5
@@ -37,10 +40,23 @@ async def find_all(cloud: Client, names_or_ids: Iterable[str]) -> tuple[Pod, ...
     except CloudError as error:
         if error.status != 403:
             raise
-        # A key may be good for a pod alone, as the one that RunPod puts into it is: that one is asked for by its id.
-        pods = tuple([await cloud.pod(name) for name in asked])
+        # A key may be good for a pod alone, as the one that RunPod puts into it is.
+        pods = ()
+    for name in asked:
+        if not _is_there(pods, name) and _ID.fullmatch(name):
+            pods += await _alone(cloud, name)
     found = [pick(pods, name, "pod") for name in asked]
     return tuple({pod.id: pod for pod in found}.values())
+
+
+async def _alone(cloud: Client, pod_id: str) -> tuple[Pod, ...]:
+    """A pod that no list holds: it has only just been made, or belongs to a cluster, or the key is for it alone."""
+    try:
+        return (await cloud.pod(pod_id),)
+    except CloudError as error:
+        if error.status != 404:
+            raise
+        return ()
 
 
 async def find_template(cloud: Client, name_or_id: str) -> Template:
@@ -68,6 +84,10 @@ def pick(things: Sequence[_Named], asked: str, kind: str) -> _Named:
         ids = ", ".join(sorted(thing.id for thing in called))
         raise errors.UsageError(f"cannot tell which {kind} {asked!r} is: {len(called)} have that name; say which by its id: {ids}")
     raise errors.UsageError(f"cannot find the {kind} {asked!r}: {_nearest(things, asked, kind)}")
+
+
+def _is_there(things: Iterable[Container], asked: str) -> bool:
+    return any(asked in (thing.id, thing.name) for thing in things)
 
 
 def _nearest(things: Sequence[_Named], asked: str, kind: str) -> str:

@@ -1,4 +1,4 @@
-"""Modules that these tests share are found here: `virtual`, `raw_server`."""
+"""Modules that these tests share are found here: `scripted`."""
 
 import sys
 from pathlib import Path

@@ -10,9 +10,9 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
-import virtual
+from cloud import virtual
 from hypothesis import given, strategies
-from virtual import KEY, Service, problem
+from scripted import KEY, Service, problem
 
 from firstlight.providers.runpod import logs, shapes
 from firstlight.providers.runpod.client import CloudError

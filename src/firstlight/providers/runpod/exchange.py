@@ -97,7 +97,7 @@ class Exchange:
             if failure.status == 429:
                 self._pace.shut(failure.after if seconds is None and failure.after is not None else seconds or 0.0)
             if seconds is None:
-                raise error from None
+                raise error
             await anyio.sleep(seconds)
             spent += seconds
 
@@ -129,7 +129,7 @@ class Exchange:
             reached = not isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout))
             failure = retry.Failure(reached=reached)
             said = hide(str(error), secrets) or _LOST.get(type(error), "the connection was lost")
-            return {}, failure, CloudError(f"cannot {call.words}: {said}", status=status, done=reached)
+            return {}, failure, CloudError(f"cannot {call.words}: {said}{_doubt(call, done=reached)}", status=status, done=reached)
         finally:
             self._pace.landed(headers)
         if not response.is_success:
@@ -142,7 +142,8 @@ class Exchange:
         told = _object(body)
         if told is None and (body or call.answered):
             reason = "the answer is none of RunPod's: it is no JSON object" if body else "the answer is empty"
-            return {}, retry.Failure(), CloudError(f"cannot {call.words}: {reason} (HTTP {status})", status=status, done=True)
+            said = f"cannot {call.words}: {reason} (HTTP {status}){_doubt(call, done=True)}"
+            return {}, retry.Failure(), CloudError(said, status=status, done=True)
         return told or {}, retry.Failure(), None
 
     async def events(self, path: str, words: str, query: Mapping[str, str], last: str | None) -> AsyncGenerator[events.Event, None]:
@@ -193,6 +194,11 @@ _LOST = {
     httpx2.WriteTimeout: "it did not take the request in time",
     TimeoutError: "no whole answer came in time",
 }
+
+
+def _doubt(call: Call, *, done: bool) -> str:
+    """What else to say where nobody said no."""
+    return "; it may have been done all the same" if done and not call.repeatable else ""
 
 
 async def _read(response: httpx2.Response, limit: int) -> bytes:

@@ -36,7 +36,7 @@ def command(args: str) -> Command:
     """What RunPod makes of its stored form: JSON as it is, anything else split as a shell would, run by none."""
     try:
         told = json.loads(args)
-    except ValueError:
+    except (ValueError, RecursionError):
         told = None
     if isinstance(told, dict) and told.keys() <= {"entrypoint", "cmd"} and all(_is_words(words) for words in told.values()):
         return Command(entrypoint=tuple(told.get("entrypoint", ())), cmd=tuple(told.get("cmd", ())))
