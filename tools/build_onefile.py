@@ -83,7 +83,7 @@ TELLS_VERSION = ("httpx2", "httpcore2")
 OF_CONTROL = ("firstlight/cli/pods/", "firstlight/fleet/", "firstlight/providers/", "firstlight/report/pods/", "firstlight/system/running.pyc")
 
 # What no start of a container needs is left out of the byte code: it would be read at each.
-SOURCES_ALONE = ("firstlight/rehearse/", "firstlight/py.typed")
+SOURCES_ALONE = ("firstlight/install/", "firstlight/rehearse/", "firstlight/py.typed")
 
 # What `run` imports before the first probe starts.
 START = (

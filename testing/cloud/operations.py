@@ -101,7 +101,7 @@ def _create_volume(world: World, _: str, body: Any) -> Answer:
 _OTHERS: Mapping[str, Callable[[World, str, Any], Answer]] = {
     "listTemplates": lambda world, _, __: (200, {"templates": [_template(one) for one in world.templates.values()]}),
     "createTemplate": _create_template,
-    "getTemplate": lambda world, name, _: (200, _template(_find(world.templates, name, "template"))),
+    "getTemplate": lambda world, name, _: (200, _template(_find({**world.others, **world.templates}, name, "template"))),
     "updateTemplate": _update_template,
     "deleteTemplate": _delete_template,
     "listNetworkVolumes": lambda world, _, __: (200, {"networkVolumes": list(world.volumes.values())}),

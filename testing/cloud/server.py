@@ -6,10 +6,16 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cloud.service import CutError, Service
+from cloud.world import World
+
+# How often a world with real pods is looked at, in seconds.
+_PERIOD = 0.05
 
 
 class Protocol(H11Protocol):
@@ -61,3 +67,19 @@ def wait(running: uvicorn.Server) -> None:
     """Until it listens; it says so in no way that could be waited for, so it is asked again and again."""
     while not running.started:
         time.sleep(0.005)
+
+
+async def serve(running: uvicorn.Server) -> None:
+    """Serve until it should exit. Real pods must come up although nobody looks."""
+    application = running.config.app
+    async with anyio.create_task_group() as tasks:
+        if application.world.runner:
+            tasks.start_soon(_keep_looking, application.world)
+        await running.serve()
+        tasks.cancel_scope.cancel()
+
+
+async def _keep_looking(world: World) -> None:
+    while True:
+        await anyio.to_thread.run_sync(world.settle)
+        await anyio.sleep(_PERIOD)

@@ -32,11 +32,17 @@ _KEY = "rpa_TESTKEY0000000000000000000000000000000000"
 class Runner(Protocol):
     """What makes containers real."""
 
+    def publish(self, pod: Pod) -> dict[int, int]:
+        """The public ports, by private port, of the life that begins."""
+
     def begin(self, pod: Pod) -> None:
         """Start pod.container, or start it anew."""
 
     def end(self, pod: Pod, *, gone: bool) -> None:
         """End its container; where it is `gone`, its volume too."""
+
+    def address(self, pod: Pod, port: int) -> int | None:
+        """Where on this machine's loopback a port of the pod is reached."""
 
 
 class World:
@@ -62,9 +68,12 @@ class World:
         self.hosts: dict[str, Host] = {}
         for host in machines or (Host(name="host-1"), Host(name="host-2")):
             self.hosts[host.name] = host
+            if runner:
+                host.address = "127.0.0.1"  # where their ports are
         self.pods: dict[str, Pod] = {}
         self.ended: dict[str, Pod] = {}
         self.templates: dict[str, dict[str, Any]] = {}
+        self.others: dict[str, dict[str, Any]] = {}  # public templates of other accounts: read by their ids, and no more
         self.volumes: dict[str, dict[str, Any]] = {}
         self.ssh_keys: list[str] = []
         self.prices = dict(PRICES)
@@ -72,6 +81,7 @@ class World:
         self.balance: float | None = None  # USD; None: enough
         self.keys: dict[str, str] = {_KEY: "all"}
         self.troubles: list[Trouble] = []
+        self.given: dict[str, str] = {}  # further variables of every container
         self.runner = runner
         self._start_clock: float | None = None
         self._lock = threading.RLock()  # tests look from a thread of their own
@@ -134,7 +144,10 @@ class World:
         pod.started_at = at
         pod.before = pod.public
         pod.stale_until = at + self.habits.stale_port if pod.before else at
-        pod.public = {port: self.random.randint(10_000, 60_000) for port in pods.numbered(pod.ports, "tcp")}
+        if self.runner:
+            pod.public = self.runner.publish(pod)
+        else:
+            pod.public = {port: self.random.randint(10_000, 60_000) for port in pods.numbered(pod.ports, "tcp")}
         pod.container = Container(
             number=pod.starts,
             began=at,
@@ -165,6 +178,7 @@ class World:
             "RUNPOD_MEM_GB": "32",
             "RUNPOD_PUBLIC_IP": pod.host.address,
             "RUNPOD_API_KEY": self.pod_key(pod),
+            **self.given,
         }
         if pod.gpu:
             given["RUNPOD_GPU_NAME"] = pod.gpu.replace(" ", "+")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-from cloud import contract, server, service
-from cloud.habits import Habits
+from cloud import catalogue, contract, machine, server, service
 from cloud.pods import RUNNING, Pod
 from cloud.world import World
 
@@ -75,13 +78,13 @@ class Cloud:
         }
 
 
-@pytest.fixture
-def cloud() -> Iterator[Cloud]:
-    """RunPod on localhost. Whatever it answers is as RunPod's document has it, where that is here."""
+@contextlib.contextmanager
+def listening(world: World) -> Iterator[Cloud]:
+    """The cloud of this world on a socket."""
     place = contract.path()
-    application = service.application(World(habits=Habits()), contract.Contract.read(place) if place else None)
+    application = service.application(world, contract.Contract.read(place) if place else None)
     running = server.server(application)
-    thread = threading.Thread(target=lambda: anyio.run(running.serve))
+    thread = threading.Thread(target=anyio.run, args=(server.serve, running))
     thread.start()
     try:
         server.wait(running)
@@ -90,3 +93,67 @@ def cloud() -> Iterator[Cloud]:
         running.should_exit = True
         thread.join()
     assert application.violations == []
+
+
+@pytest.fixture
+def cloud() -> Iterator[Cloud]:
+    """RunPod on localhost. Whatever it answers is as RunPod's document has it, where that is here."""
+    with listening(World()) as found:
+        yield found
+
+
+@dataclass
+class RealCloud(Cloud):
+    """A cloud whose pods are real processes: the installed firstlight on simulated machines, and a real sshd.
+
+    Attributes:
+        identity: the file of a private key that opens every pod.
+    """
+
+    machines: machine.Machines | None = None
+    identity: str = ""
+
+    def body(self, name: str = "pod") -> dict[str, Any]:
+        """A pod with a network volume on which firstlight lies, as `pod configure` orders it."""
+        volume = catalogue.add_volume(self.world, name=f"volume of {name}")["id"]
+        self.install(volume)
+        return {
+            **super().body(name),
+            "mounts": {"network": [{"volumeId": volume, "path": "/workspace"}]},
+            "startSsh": True,
+            "cmd": [
+                *("run", "--serve", "0.0.0.0:8421", "--token-file", "/workspace/token", "--with", "/start.sh"),
+                *("--on-failure", "hold", "--attempts", "2", "--delay", "200ms", "--", "python3", "/app/main.py"),
+            ],
+        }
+
+    def install(self, volume: str) -> Path:
+        """Put firstlight on a volume: its folder outside. It is the one that is installed here."""
+        folder = self.machines.shared(volume)
+        command = folder / "firstlight" / "firstlight.pyz"
+        command.parent.mkdir(exist_ok=True)
+        command.write_text(f'#!/bin/sh\nexec {Path(sys.executable).parent / "firstlight"} "$@"\n')
+        command.chmod(0o755)
+        (folder / "token").write_text(self.token)
+        (folder / "token").chmod(0o600)
+        return folder
+
+
+@pytest.fixture
+def real_cloud(tmp_path: Path) -> Iterator[RealCloud]:
+    """RunPod on localhost with real pods. Needs root, as a host does."""
+    lacking = machine.missing()
+    if lacking:
+        pytest.skip(lacking)
+    machines = machine.Machines(tmp_path / "hosts")
+    world = World(runner=machines)
+    machines.world = world
+    identity = tmp_path / "id_ed25519"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", identity], check=True)
+    world.ssh_keys = [identity.with_suffix(".pub").read_text().strip()]
+    try:
+        with listening(world) as found:
+            machines.api_port = int(found.addresses["api"].split(":")[2].partition("/")[0])
+            yield RealCloud(found.service, found.addresses, machines=machines, identity=str(identity))
+    finally:
+        machines.close()

@@ -24,9 +24,8 @@ _OUR_PORTS = (f"{start.PORT}/http", "22/tcp")
 class Wishes:
     """What was asked for on the command line."""
 
-    token: str = field(repr=False)  # for a container that has none
-    command: tuple[str, ...] = ()  # the app's; empty: the one that is there
-    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of `run`, by the name of the setting
+    command: tuple[str, ...] = field(default=(), repr=False)  # the app's; empty: the one that is there
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)  # of `run`, by the name of the setting
     without: bool = False  # no companions
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     unset: tuple[str, ...] = ()
@@ -36,8 +35,8 @@ class Wishes:
     lose_disk: bool = False
 
 
-def configure(container: Container, wishes: Wishes) -> Plan:
-    """What the container is to become."""
+def configure(container: Container, wishes: Wishes, *, token: str) -> Plan:
+    """What the container is to become; `token` is for one that has none."""
     refusals = plan.forbidden(container, lose_disk=wishes.lose_disk) + _wrong(wishes)
     warnings = plan.warnings(container)
     try:
@@ -52,7 +51,7 @@ def configure(container: Container, wishes: Wishes) -> Plan:
     if isinstance(container, Template) and container.public:
         warnings.append(f"it is public, and so are its variables: it gets no {TOKEN}; configure each pod that is made from it")
     else:
-        env.setdefault(TOKEN, wishes.token)
+        env.setdefault(TOKEN, token)
     command = start.compose(found)
     args = container.args if command == container.command else command.args
     note = previous.write(previous.remember(remembered, container, args=args, env=env, ports=ports))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from firstlight.providers.runpod import shapes
@@ -20,9 +20,9 @@ LONGEST_REQUEST = 102_400  # bytes, of a template together with what a pod is cr
 class Plan:
     """A container before and after."""
 
-    before: Container
-    args: str
-    env: Mapping[str, str]
+    before: Container = field(repr=False)
+    args: str = field(repr=False)  # a command may hold secrets, as variables may
+    env: Mapping[str, str] = field(repr=False)
     ports: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
@@ -93,7 +93,7 @@ def forbidden(container: Container, *, lose_disk: bool) -> list[str]:
     if container.status != shapes.EXITED and not mount_paths(container) and not lose_disk:
         found.append(
             "it has no volume, so all that it holds lies on its container disk, which the change wipes; "
-            "copy what you need, then say --lose-container-disk"
+            "copy what you need, then say --even-if-container-disk-is-lost"
         )
     return found
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from firstlight.fleet import start
@@ -27,7 +27,7 @@ _VERSION = 1
 class Touched:
     """A variable that was changed. None and an empty digest stand for one that is not there."""
 
-    former: str | None
+    former: str | None = field(repr=False)
     digest: str  # of what was set
 
 
@@ -35,7 +35,7 @@ class Touched:
 class Previous:
     """What was there, and what was put in its place."""
 
-    args: str  # the start command as RunPod had it, byte for byte
+    args: str = field(repr=False)  # the start command as RunPod had it, byte for byte
     args_digest: str
     ports: tuple[str, ...]  # added
     env: Mapping[str, Touched]
@@ -45,8 +45,8 @@ class Previous:
 class Restored:
     """A container as it was, and in words what stays because somebody has changed it since."""
 
-    args: str
-    env: Mapping[str, str]
+    args: str = field(repr=False)
+    env: Mapping[str, str] = field(repr=False)
     ports: tuple[str, ...]
     kept: tuple[str, ...]
 

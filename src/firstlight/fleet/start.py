@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from firstlight import errors, settings
-from firstlight.apps import parse
+from firstlight.apps import parse, recipes
 from firstlight.apps.app import Level
 from firstlight.providers.runpod.shapes import Command
 from firstlight.settings import masking
@@ -46,8 +46,8 @@ class Start:
     """`firstlight run` as the start command of a pod."""
 
     program: str
-    options: Mapping[str, tuple[str, ...]]  # by the name of the setting; a switch has the value true
-    command: tuple[str, ...]  # the app's
+    options: Mapping[str, tuple[str, ...]] = field(repr=False)  # by the name of the setting; a switch has the value true
+    command: tuple[str, ...] = field(repr=False)  # the app's
     guarded: bool = True  # it is as `compose` writes it; False for one that somebody wrote by hand
 
 
@@ -99,7 +99,8 @@ def _options(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
         name, equals, value = word.removeprefix("--").partition("=")
         option = _OPTIONS.get(name) if word.startswith("--") else None
         if option is None:
-            raise ValueError(f"its `firstlight run` has a word that this version does not know: {word.partition('=')[0]}")
+            shown = word.partition("=")[0] if word.startswith("--") else "one that is no option"
+            raise ValueError(f"its `firstlight run` has a word that this version does not know: {shown}")
         if option.kind.switch:
             value = "true"
         elif not equals:
@@ -135,6 +136,11 @@ def check(options: Mapping[str, tuple[str, ...]], env: Mapping[str, str]) -> Non
                 _spec(spec, level, number)
     except errors.Error as error:
         raise ValueError(str(error)) from None
+    if found.app:
+        try:
+            recipes.recipe(found.app)
+        except ValueError as error:
+            raise ValueError(f"cannot take --app {masking.quoted(found.app)}: {error}") from None
 
 
 def _spec(text: str, level: Level, number: int) -> None:

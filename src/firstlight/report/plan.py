@@ -76,12 +76,13 @@ def _masked(words: Sequence[str]) -> list[str]:
 
 def _difference(before: Sequence[str], after: Sequence[str], style: Style) -> list[str]:
     lines = []
-    for line in difflib.ndiff(before, after):
-        sign, text = line[0], printable(line[2:])
-        if sign == "?":
-            continue
-        colours = {"-": ("red",), "+": ("green",)}.get(sign, ())
-        lines.append("  " + style.paint(f"{sign} {text}".rstrip(), *colours))
+    for _, first, last, first_after, last_after in difflib.SequenceMatcher(a=before, b=after, autojunk=False).get_opcodes():
+        gone, come = before[first:last], after[first_after:last_after]
+        if gone == come:
+            lines += [f"    {printable(text)}" for text in gone]
+        else:
+            lines += ["  " + style.paint(f"- {printable(text)}", "red") for text in gone]
+            lines += ["  " + style.paint(f"+ {printable(text)}", "green") for text in come]
     return lines
 
 

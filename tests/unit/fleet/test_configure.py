@@ -43,7 +43,11 @@ def template(**other: Any) -> shapes.Template:
 
 
 def wishes(**other: Any) -> fleet.Wishes:
-    return fleet.Wishes(**{"token": TOKEN, **other})
+    return fleet.Wishes(**other)
+
+
+def configure(container: shapes.Container, wished: fleet.Wishes, token: str = TOKEN) -> Plan:
+    return fleet.configure(container, wished, token=token)
 
 
 def done(plan: Plan) -> shapes.Container:
@@ -54,7 +58,7 @@ def done(plan: Plan) -> shapes.Container:
 
 
 def configured(**other: Any) -> shapes.Container:
-    return done(fleet.configure(pod(), wishes(**other)))
+    return done(configure(pod(), wishes(**other)))
 
 
 def test_a_configured_pod_starts_firstlight_with_its_former_command_as_the_app() -> None:
@@ -68,13 +72,13 @@ def test_a_configured_pod_starts_firstlight_with_its_former_command_as_the_app()
 
 
 def test_only_what_changes_is_sent() -> None:
-    plan = fleet.configure(configured(), wishes(options={"watch": ("10s",)}))
+    plan = configure(configured(), wishes(options={"watch": ("10s",)}))
 
     assert plan.body.keys() == {"args", "env"}  # env: what is remembered has a digest of the command
 
 
 def test_an_option_is_updated_in_place_and_the_others_stay() -> None:
-    after = done(fleet.configure(configured(options={"app": ("comfyui",), "grace": ("5s",)}), wishes(options={"grace": ("6s",)})))
+    after = done(configure(configured(options={"app": ("comfyui",), "grace": ("5s",)}), wishes(options={"grace": ("6s",)})))
 
     found = start.recognise(after.command)
     assert found is not None
@@ -84,7 +88,7 @@ def test_an_option_is_updated_in_place_and_the_others_stay() -> None:
 
 
 def test_what_was_left_out_once_stays_out() -> None:
-    after = done(fleet.configure(configured(without=True), wishes()))
+    after = done(configure(configured(without=True), wishes()))
 
     assert "--with" not in after.command.cmd
 
@@ -98,7 +102,7 @@ def test_what_was_left_out_once_stays_out() -> None:
     ],
 )
 def test_a_start_command_of_firstlight_that_was_written_by_hand_is_taken_over(args: str) -> None:
-    after = done(fleet.configure(pod(args=args), wishes()))
+    after = done(configure(pod(args=args), wishes()))
 
     assert after.command.entrypoint[3] == "/workspace/firstlight/firstlight.pyz"
     found = start.recognise(after.command)
@@ -115,12 +119,12 @@ REFUSED: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
     ("locked", {"locked": True}, {}),
     ("cluster", {"cluster": {"id": "c", "rank": 0}}, {}),
     ("terminated", {"status": "TERMINATED"}, {}),
-    ("--lose-container-disk", {"mounts": {}}, {"program": "/opt/fl", "in_image": True}),
+    ("--even-if-container-disk-is-lost", {"mounts": {}}, {"program": "/opt/fl", "in_image": True}),
     ("it has no volume", {"mounts": {}}, {"lose_disk": True}),
     ("its volume is at /data", {"mounts": PERSISTENT}, {}),
     ("its volume is at /work", {"mounts": {"network": [{"volumeId": "v", "path": "/work"}]}}, {}),
     ("51 variables", {"env": MANY}, {}),
-    ("51 variables", {"env": MANY | {"W": ""}}, {"token": "x", "unset": ("V0",)}),
+    ("51 variables", {"env": MANY | {"W": ""}}, {"unset": ("V0",)}),
     ("11 http ports", {"ports": [f"{port}/http" for port in range(9000, 9010)]}, {}),
     ("102400", {"env": {"LARGE": "x" * 102_000}}, {}),
     ("of 32768", {"env": {"LARGE": "x" * 33_000}}, {"unset": ("LARGE",)}),
@@ -158,7 +162,7 @@ REFUSED: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
 
 @pytest.mark.parametrize(("words", "told", "wished"), REFUSED, ids=[words for words, _, _ in REFUSED])
 def test_it_is_refused(words: str, told: Mapping[str, Any], wished: Mapping[str, Any]) -> None:
-    plan = fleet.configure(pod(**told), wishes(**wished))
+    plan = configure(pod(**told), wishes(**wished))
 
     assert any(words in refusal for refusal in plan.refusals), plan.refusals
     assert len(plan.refusals) == 1
@@ -178,7 +182,7 @@ def test_it_is_refused(words: str, told: Mapping[str, Any], wished: Mapping[str,
     ],
 )
 def test_it_is_not_refused(told: Mapping[str, Any], wished: Mapping[str, Any]) -> None:
-    assert not fleet.configure(pod(**told), wishes(**wished)).refusals
+    assert not configure(pod(**told), wishes(**wished)).refusals
 
 
 WARNED: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
@@ -196,7 +200,7 @@ WARNED: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
 
 @pytest.mark.parametrize(("words", "told", "wished"), WARNED, ids=[words for words, _, _ in WARNED])
 def test_it_is_said(words: str, told: Mapping[str, Any], wished: Mapping[str, Any]) -> None:
-    plan = fleet.configure(pod(**told), wishes(**wished))
+    plan = configure(pod(**told), wishes(**wished))
 
     assert not plan.refusals
     assert any(words in warning for warning in plan.warnings), plan.warnings
@@ -214,31 +218,31 @@ def test_it_is_said(words: str, told: Mapping[str, Any], wished: Mapping[str, An
     ],
 )
 def test_it_is_not_said(words: str, told: Mapping[str, Any], wished: Mapping[str, Any]) -> None:
-    plan = fleet.configure(pod(**told), wishes(**wished))
+    plan = configure(pod(**told), wishes(**wished))
 
     assert not plan.refusals
     assert not any(words in warning for warning in plan.warnings), plan.warnings
 
 
 def test_a_template_without_a_volume_says_what_its_pods_need() -> None:
-    plan = fleet.configure(template(mounts={}), wishes())
+    plan = configure(template(mounts={}), wishes())
 
     assert not plan.refusals
     assert any("give each pod" in warning for warning in plan.warnings)
 
 
 def test_a_serverless_template_is_refused() -> None:
-    assert fleet.configure(template(serverless=True), wishes()).refusals
+    assert configure(template(serverless=True), wishes()).refusals
 
 
 def test_a_public_template_gets_no_token() -> None:
-    assert "FIRSTLIGHT_TOKEN" in fleet.configure(template(), wishes()).env
-    assert "FIRSTLIGHT_TOKEN" not in fleet.configure(template(public=True), wishes()).env
+    assert "FIRSTLIGHT_TOKEN" in configure(template(), wishes()).env
+    assert "FIRSTLIGHT_TOKEN" not in configure(template(public=True), wishes()).env
 
 
 def test_a_reference_to_a_secret_is_not_offered_to_runpod_a_second_time() -> None:
     secret = "{{ RUNPOD_SECRET_key }}"
-    plan = fleet.configure(pod(env={"KEY": secret}), wishes(env={"KEY": "x", "OTHER": secret}))
+    plan = configure(pod(env={"KEY": secret}), wishes(env={"KEY": "x", "OTHER": secret}))
 
     assert plan.env["OTHER"] == secret
     assert "{{" not in plan.env["FIRSTLIGHT_PREVIOUS"]
@@ -250,7 +254,7 @@ def test_a_reference_to_a_secret_is_not_offered_to_runpod_a_second_time() -> Non
 
 def test_no_value_of_a_variable_and_no_secret_of_a_command_is_shown() -> None:
     args = "python3 main.py --api-key hunter2 --password=hunter2 http://me:hunter2@example.org HF_TOKEN=hunter2"
-    plan = fleet.configure(pod(args=args), wishes(env={"HF_TOKEN": "hunter3", "NEW": "hunter2"}, unset=()))
+    plan = configure(pod(args=args), wishes(env={"HF_TOKEN": "hunter3", "NEW": "hunter2"}, unset=()))
 
     shown = report.render(plan) + json.dumps(report.plain(plan, applied=False))
 
@@ -262,13 +266,13 @@ def test_no_value_of_a_variable_and_no_secret_of_a_command_is_shown() -> None:
 
 
 def test_words_of_a_command_are_told_apart() -> None:
-    shown = report.render(fleet.configure(pod(), wishes(command=("bash", "-c", "cd /workspace && exec python3 main.py"))))
+    shown = report.render(configure(pod(), wishes(command=("bash", "-c", "cd /workspace && exec python3 main.py"))))
 
     assert "+ cmd: 'cd /workspace && exec python3 main.py'\n" in shown
 
 
 def test_nothing_that_a_terminal_obeys_is_shown() -> None:
-    shown = report.render(fleet.configure(pod(name="\x1b[2J"), wishes(command=("a\x1b[2J",))))
+    shown = report.render(configure(pod(name="\x1b[2J"), wishes(command=("a\x1b[2J",))))
 
     assert "\x1b" not in shown
 
@@ -308,7 +312,7 @@ def some_pod(env: dict[str, str], args: str, ports: list[str]) -> shapes.Pod:
 def test_what_is_wished_arrives_byte_for_byte(
     env: dict[str, str], args: str, ports: list[str], command: tuple[str, ...], options: dict[str, tuple[str, ...]], wished: dict[str, str]
 ) -> None:
-    after = done(fleet.configure(some_pod(env, args, ports), wishes(command=command, options=options, env=wished)))
+    after = done(configure(some_pod(env, args, ports), wishes(command=command, options=options, env=wished)))
 
     assert after.command.cmd[-len(command) - 1 :] == ("--", *command)
     assert {name: value for name, value in after.env.items() if not name.startswith("FIRSTLIGHT_")} == env | wished
@@ -331,7 +335,7 @@ def test_a_restoration_gives_back_what_was_there_before_the_first_of_several(
     after: shapes.Container = before
     for command, options, wished, unset in rounds:
         names = tuple(name for name in unset if name not in wished)
-        after = done(fleet.configure(after, wishes(command=command, options=options, env=wished, unset=names)))
+        after = done(configure(after, wishes(command=command, options=options, env=wished, unset=names)))
 
     back = fleet.restore(after, lose_disk=False)
 
@@ -344,10 +348,10 @@ def test_a_second_time_changes_nothing(
     env: dict[str, str], args: str, ports: list[str], command: tuple[str, ...], options: dict[str, tuple[str, ...]], wished: dict[str, str]
 ) -> None:
     asked = {"command": command, "options": options, "env": wished}
-    after = done(fleet.configure(some_pod(env, args, ports), wishes(**asked)))
+    after = done(configure(some_pod(env, args, ports), wishes(**asked)))
 
-    assert not fleet.configure(after, wishes(**asked, token="another")).body
-    assert not fleet.configure(after, wishes(token="another")).body
+    assert not configure(after, wishes(**asked), "another").body
+    assert not configure(after, wishes(), "another").body
 
 
 @given(env=ENV, args=ARGS, changed=ENV, gone=st.lists(NAMES, max_size=3))
@@ -356,7 +360,7 @@ def test_what_somebody_has_changed_since_is_kept_and_said(env: dict[str, str], a
     assume(changed)
     wished = dict.fromkeys([*changed, *gone], "ours")
     assume("ours" not in changed.values())
-    after = done(fleet.configure(some_pod(env, args, []), wishes(command=APP, env=wished)))
+    after = done(configure(some_pod(env, args, []), wishes(command=APP, env=wished)))
     theirs = {name: value for name, value in (dict(after.env) | changed).items() if name not in gone or name in changed}
     touched = shapes.pod({**after.raw, "env": theirs, "args": "somebody's command"})
 
@@ -376,7 +380,7 @@ def test_what_somebody_has_changed_is_what_the_next_configuration_remembers() ->
     first = configured(env={"A": "1"})
     touched = shapes.pod({**first.raw, "args": "python3 theirs.py", "env": {**first.env, "A": "theirs"}})
 
-    second = done(fleet.configure(touched, wishes(env={"A": "2"})))
+    second = done(configure(touched, wishes(env={"A": "2"})))
 
     back = fleet.restore(second, lose_disk=False)
     assert back.args == "python3 theirs.py"
@@ -393,6 +397,17 @@ def test_a_restoration_is_refused_as_a_configuration_is() -> None:
     assert "locked" in fleet.restore(after, lose_disk=False).refusals[0]
 
 
+def test_no_secret_is_in_what_a_debugger_shows() -> None:
+    told = configured(env={"NEW": "hunter3"})
+    plan = configure(shapes.pod({**told.raw, "args": told.args}), wishes(command=("app", "hunter4"), env={"NEW": "hunter5"}))
+    remembered = previous.read(plan.env)
+
+    assert remembered is not None
+    shown = repr((plan, wishes(env={"A": "hunter6"}, command=("hunter7",)), remembered, previous.restore(remembered, done(plan))))
+    assert "hunter" not in shown
+    assert TOKEN not in shown
+
+
 def test_what_is_remembered_is_read_as_it_was_written() -> None:
     told = previous.Previous(
         args="{{x}}", args_digest="a", ports=("1/tcp",), env={"A": previous.Touched(None, "b"), "B": previous.Touched("{{", "")}
@@ -402,7 +417,7 @@ def test_what_is_remembered_is_read_as_it_was_written() -> None:
 
 
 def test_a_plan_says_what_is_not_as_it_should_be_without_values() -> None:
-    plan = fleet.configure(pod(), wishes())
+    plan = configure(pod(), wishes())
 
     assert plan.differs(done(plan)) == []
     assert plan.differs(pod(env={**plan.env, "HF_TOKEN": "x"})) == ["start command", "ports", "HF_TOKEN"]

@@ -14,6 +14,8 @@ from firstlight import errors, settings
 from firstlight.cli import run as run_verb
 from firstlight.cli.pods import configuring
 from firstlight.fleet import configure as fleet, start
+from firstlight.fleet.plan import Plan
+from firstlight.providers.runpod.shapes import Container
 from firstlight.system import files
 
 TAKES_COMMAND = True
@@ -52,7 +54,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Plan, show, and do."""
     wishes = _wishes(arguments)
-    return anyio.run(configuring.carry_out, arguments, "configure", lambda container: fleet.configure(container, wishes))
+
+    def wanted(container: Container) -> Plan:
+        return fleet.configure(container, wishes, token=secrets.token_urlsafe(32))
+
+    return anyio.run(configuring.carry_out, arguments, "configure", wanted)
 
 
 def _wishes(arguments: argparse.Namespace) -> fleet.Wishes:
@@ -69,7 +75,6 @@ def _wishes(arguments: argparse.Namespace) -> fleet.Wishes:
     if arguments.command is not None and not arguments.command:
         raise errors.UsageError('cannot take an empty command: give it after "--", or leave out the "--" to keep the one that is there')
     return fleet.Wishes(
-        token=secrets.token_urlsafe(32),
         command=tuple(arguments.command or ()),
         options=options,
         without=arguments.no_with,
@@ -78,7 +83,7 @@ def _wishes(arguments: argparse.Namespace) -> fleet.Wishes:
         ports=tuple(arguments.expose),
         program=arguments.program or "",
         in_image=arguments.in_image,
-        lose_disk=arguments.lose_container_disk,
+        lose_disk=arguments.even_if_container_disk_is_lost,
     )
 
 

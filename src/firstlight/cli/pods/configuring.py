@@ -14,6 +14,7 @@ from firstlight.fleet.plan import Plan
 from firstlight.providers.runpod.client import Client
 from firstlight.providers.runpod.shapes import Container
 from firstlight.report import plan as report
+from firstlight.report.style import printable
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +23,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--template", metavar="T", help="a template of the account, by its name or its id; beside a pod or alone")
     parser.add_argument("--apply", action="store_true", help="do it; without this the difference is shown and nothing changed")
     parser.add_argument(
-        "--lose-container-disk", action="store_true", help="do it to a running pod that has no volume, and lose all that lies on it"
+        "--even-if-container-disk-is-lost",
+        action="store_true",
+        help="do it to a running pod without any volume: what is on its disk is gone then",
     )
     parser.add_argument(
         "--restart-pod",
@@ -74,6 +77,6 @@ async def _do(cloud: Client, plans: Sequence[Plan], done: list[Plan], *, restart
         now = await apply.apply(cloud, plan)
         done.append(plan)
         if plan.body:
-            say(f"{plan.title} is changed, and RunPod has it as it was sent")
+            say(f"{printable(plan.title)} is changed, and RunPod has it as it was sent")
         if restart and await apply.restart(cloud, now):
-            say(f"{plan.title} restarts")
+            say(f"{printable(plan.title)} restarts")

@@ -17,5 +17,5 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan, show, and do."""
-    lose_disk = arguments.lose_container_disk
+    lose_disk = arguments.even_if_container_disk_is_lost
     return anyio.run(configuring.carry_out, arguments, "restore", lambda container: fleet.restore(container, lose_disk=lose_disk))
