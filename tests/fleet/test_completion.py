@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cloud.hosts import Host
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = str(Path(sys.executable).parent)
@@ -95,6 +96,7 @@ def test_what_others_may_read_or_write_is_not_believed(cloud, complete, tmp_path
 
 
 def test_a_name_that_a_shell_would_obey_is_not_offered(cloud, complete, tmp_path):
+    cloud.world.hosts["large"] = Host(name="large", count=8)
     pods = [cloud.pod(name) for name in ("$(touch obeyed)", "`touch obeyed`", "two words", "*", "-rf", "a;b")]
 
     assert sorted(complete("firstlight", "pod", "start", "")) == sorted(pod.id for pod in pods)
