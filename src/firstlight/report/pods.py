@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timezone
 
 from firstlight.fleet.listing import Listed, hourly
 from firstlight.providers.runpod import shapes
 from firstlight.providers.runpod.shapes import LogLine
 from firstlight.report import words
 from firstlight.report.style import PLAIN, Style, fit, printable
+from firstlight.system import clock
 
 _HEAD = ("ID", "NAME", "STATUS", "GPU", "WHERE", "USD/H", "SINCE", "FIRSTLIGHT")
 _COLOURS = {shapes.RUNNING: "green", shapes.ERROR: "red", shapes.EXITED: "dim", shapes.TERMINATED: "dim"}
@@ -59,27 +59,16 @@ def _row(pod: Listed, now: str) -> tuple[str, ...]:
 
 def age(began: str, now: str) -> str:
     """Such as: 40 s, 12 min, 3 h 20 min, 5 d 2 h. A time that cannot be read is told as it is."""
-    start, end = _time(began), _time(now)
+    start, end = clock.moment(began), clock.moment(now)
     if start is None or end is None:
         return printable(began)
-    seconds = max(0, int((end - start).total_seconds()))
+    seconds = max(0, int(end - start))
     if seconds < 120:
         return f"{seconds} s"
     minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
     if minutes < 120:
         return f"{minutes} min"
     return f"{hours} h {minutes % 60} min" if hours < 48 else f"{days} d {hours % 24} h"
-
-
-def _time(text: str) -> datetime | None:
-    match = re.fullmatch(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.\d+)?([Zz]|[+-]\d\d:\d\d)?", text)
-    if match is None:
-        return None
-    zone = "+00:00" if match[3] in (None, "Z", "z") else match[3]
-    try:
-        return datetime.fromisoformat(f"{match[1]}T{match[2]}{zone}").astimezone(timezone.utc)
-    except (ValueError, OverflowError):
-        return None
 
 
 def log_line(line: LogLine, style: Style = PLAIN, *, terminal: bool) -> str:

@@ -70,6 +70,18 @@ def test_pieces_may_be_cut_anywhere(told: list[tuple[str, str]], end: bytes, ran
     assert read(*pieces) == expected
 
 
+def test_a_line_end_of_two_bytes_may_be_cut_in_two() -> None:
+    assert read(b"data: a\r", b"\ndata: b\r", b"\n\r", b"\n") == [Event("", "a\nb")]
+
+
+def test_what_was_seen_is_kept_for_one_moment_alone() -> None:
+    seen = logs._Seen()
+    for second in range(1000):
+        assert seen.first(shapes.LogLine(str(second), str(second), "container", "line"))
+
+    assert len(seen._lines) == 1
+
+
 def test_a_line_without_an_end_is_not_kept_for_ever() -> None:
     reader = Reader()
     for _ in range(20):

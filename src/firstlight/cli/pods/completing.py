@@ -11,10 +11,10 @@ import os
 import re
 import stat
 import tempfile
-import time
 
 from firstlight import errors
 from firstlight.providers.runpod.access import Access
+from firstlight.system import clock
 
 # Seconds.
 _KEPT = 20.0
@@ -68,7 +68,7 @@ def _kept(path: str) -> list[str] | None:
         with open(path, encoding="ascii") as file:
             status = os.fstat(file.fileno())
             ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077
-            if not ours or not 0 <= time.time() - status.st_mtime <= _KEPT:
+            if not ours or not 0 <= clock.epoch() - status.st_mtime <= _KEPT:
                 return None
             return [word for word in file.read(1 << 20).splitlines() if _SAFE.fullmatch(word)]
     except (OSError, ValueError):

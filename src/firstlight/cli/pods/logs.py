@@ -9,11 +9,11 @@ from dataclasses import asdict
 
 from firstlight import errors, settings
 from firstlight.cli.pods import asking
+from firstlight.system import clock
 
 TYPE_CHECKING = False  # what is imported below costs a fifth of a second, and --help needs none of it
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-    from datetime import datetime
 
     from firstlight.providers.runpod.shapes import LogLine
 
@@ -79,22 +79,10 @@ def _since(text: str) -> str:
     Raises:
         UsageError: it is none.
     """
-    from datetime import datetime, timedelta, timezone
-
     try:
-        moment = datetime.now(timezone.utc) - timedelta(seconds=settings.duration(text))
+        moment: float | None = clock.epoch() - settings.duration(text)
     except ValueError:
-        moment = _moment(text)
-    return moment.astimezone(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _moment(text: str) -> datetime:
-    from datetime import datetime
-
-    try:
-        moment = datetime.fromisoformat(text[:-1] + "+00:00" if text[-1:] in ("Z", "z") else text)
-        if moment.tzinfo is not None:
-            return moment
-    except ValueError:
-        pass
-    raise errors.UsageError(f"cannot take --since {text!r}: it is a time such as 10m, or 2026-06-01T12:02:03Z")
+        moment = clock.moment(text)
+    if moment is None:
+        raise errors.UsageError(f"cannot take --since {text!r}: it is a time such as 10m, or 2026-06-01T12:02:03Z")
+    return clock.stamp(moment)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +20,7 @@ from firstlight.providers.runpod import events, retry
 from firstlight.providers.runpod.access import Access
 from firstlight.providers.runpod.pace import AT_ONCE, Pace, UsedUp
 from firstlight.providers.runpod.refusal import CloudError, hide, refusal
+from firstlight.system import clock
 
 # Seconds. The service answers within a few; a create takes longest. A body that drips would renew the first number for ever: the
 # last one bounds the whole of a try.
@@ -130,7 +130,7 @@ class Exchange:
         finally:
             self._pace.landed(headers)
         if not response.is_success:
-            after = retry.asked_pause(headers, time.time())
+            after = retry.asked_pause(headers, clock.epoch())
             return (
                 {},
                 retry.Failure(status=status, after=after),
