@@ -12,7 +12,7 @@ from firstlight.fleet import cuda, plan, previous, start
 from firstlight.fleet.plan import Plan
 from firstlight.providers.runpod.shapes import Container, Pod, Template
 
-TOKEN = "FIRSTLIGHT_TOKEN"  # noqa: S105 - a name
+TOKEN = settings.TOKEN
 LEASE = "FIRSTLIGHT_LEASE"
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
