@@ -53,7 +53,10 @@ class Estimate:
         """The sum, so that it can be checked in the head."""
         pods = "1 pod" if self.pods == 1 else f"{self.pods} pods"
         cycles = "1 cycle" if self.cycles == 1 else f"{self.cycles} cycles"
-        return f"{pods} × {cycles} × about {self.minutes:g} min at {self.hourly:.2f} USD/h in all = about {self.usd:.2f} USD, storage not included"
+        return (
+            f"{cycles} of {pods}, about {self.minutes:g} min each, at {self.hourly:.2f} USD an hour in all: "
+            f"about {self.usd:.2f} USD, storage not included"
+        )
 
 
 def estimate(rates: Sequence[float], cycles: int, minutes: float = MINUTES) -> Estimate:
@@ -73,24 +76,35 @@ class Meter:
 
     cap: float
     before: float = 0.0
-    _closed: float = 0.0
     _open: dict[str, tuple[float, float]] = field(default_factory=dict)  # pod → USD an hour, since when
+    _closed: dict[str, float] = field(default_factory=dict)  # pod → USD
+    _taken: dict[str, float] = field(default_factory=dict)
 
     def begin(self, pod_id: str, hourly: float, now: float) -> None:
-        """From now on this pod is paid for."""
+        """From now on this pod is paid for, at this price."""
         self.end(pod_id, now)
         self._open[pod_id] = (hourly, now)
 
-    def end(self, pod_id: str, now: float) -> float:
-        """It is not any more. What it cost since `begin`."""
-        hourly, since = self._open.pop(pod_id, (0.0, now))
-        cost = hourly * (now - since) / _HOUR
-        self._closed += cost
+    def end(self, pod_id: str, now: float) -> None:
+        """It is not any more."""
+        if pod_id in self._open:
+            self._closed[pod_id] = self._of(pod_id, now)
+            del self._open[pod_id]
+
+    def forget(self, pod_id: str) -> None:
+        """It was never begun."""
+        self._open.pop(pod_id, None)
+
+    def take(self, pod_id: str, now: float) -> float:
+        """What this pod has cost since it was last asked for: each dollar is written down once."""
+        cost = self._of(pod_id, now) - self._taken.get(pod_id, 0.0)
+        self._taken[pod_id] = self._of(pod_id, now)
         return cost
 
     def spent(self, now: float) -> float:
         """USD until now."""
-        return self.before + self._closed + sum(hourly * (now - since) for hourly, since in self._open.values()) / _HOUR
+        running = sum(hourly * (now - since) for hourly, since in self._open.values())
+        return self.before + sum(self._closed.values()) + running / _HOUR
 
     def allows(self, hourly: float, now: float) -> bool:
         """Whether another pod of this price may begin, and all be stopped again, below the cap."""
@@ -98,10 +112,14 @@ class Meter:
 
     def left(self, now: float) -> float:
         """Seconds until all that runs must be stopped, so that the cap is not passed while it stops; infinite while nothing runs."""
-        if not self._open:
+        if self._burning <= 0:
             return float("inf")
-        return max(0.0, (self.cap - self.spent(now)) / self._burning * _HOUR - STOPPING) if self._burning > 0 else float("inf")
+        return max(0.0, (self.cap - self.spent(now)) / self._burning * _HOUR - STOPPING)
 
     @property
     def _burning(self) -> float:
         return sum(hourly for hourly, _ in self._open.values())
+
+    def _of(self, pod_id: str, now: float) -> float:
+        hourly, since = self._open.get(pod_id, (0.0, now))
+        return self._closed.get(pod_id, 0.0) + hourly * (now - since) / _HOUR

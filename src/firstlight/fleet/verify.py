@@ -17,8 +17,9 @@ from firstlight.fleet import host_keys, inside, judge, ssh as openssh
 from firstlight.fleet.inside import Report, Silence
 from firstlight.fleet.judge import No, NotYet, Verdict, Yes
 from firstlight.fleet.ssh import Pin, Ssh, SshError, Trouble
+from firstlight.fleet.standing import Asks
 from firstlight.providers.runpod.access import Access
-from firstlight.providers.runpod.client import Client, CloudError
+from firstlight.providers.runpod.client import CloudError
 from firstlight.providers.runpod.shapes import Endpoint, Pod
 
 # The legs, in the order in which they are named.
@@ -87,7 +88,7 @@ class Patience:
 
 
 async def verify(
-    cloud: Client,
+    cloud: Asks,
     access: Access,
     pod_id: str,
     *,
@@ -115,7 +116,7 @@ class _Course:
 
     def __init__(
         self,
-        cloud: Client,
+        cloud: Asks,
         access: Access,
         pod_id: str,
         ssh: Ssh | None,
@@ -226,22 +227,17 @@ class _Course:
 
     async def _proxy_leg(self) -> None:
         """The app as the world reaches it, where the pod publishes it."""
-        port = judge.app_port(self._known)
-        if port is None:
+        app = judge.app(self._known)
+        if app is None:
             return
-        if f"{port}/http" not in self._known.ports:
-
-            async def unpublished(_: float) -> Verdict:
-                return No(f"the app listens on {port}, and the pod does not publish {port}/http")
-
-            await self._leg(PROXY, self._patience.proxy, self._patience.pause, unpublished)
-            return
-        address = f"{self._access.address(self._known.id, port)}/"
+        address = f"{self._access.address(self._known.id, app.port)}{app.path}"
 
         async def answers(_: float) -> Verdict:
+            if f"{app.port}/http" not in self._known.ports:
+                return No(f"the app listens on {app.port}, and the pod does not publish {app.port}/http")
             try:
                 async with self._http.stream("GET", address) as response:
-                    found = judge.answer(response.status_code)
+                    found = judge.answer(response.status_code, app)
             except httpx2.HTTPError as error:
                 return NotYet(f"{address}: {str(error) or type(error).__name__}")
             return type(found)(f"{address}: {found.words}")

@@ -33,7 +33,7 @@ def test_the_rate_is_the_pods_own_or_the_catalogues(told, price, expected):
 def test_the_estimate_is_a_sum_that_can_be_checked_in_the_head():
     found = cost.estimate([2.0, 1.0], 20, 6)
     assert math.isclose(found.usd, 6.0)
-    assert found.words == "2 pods × 20 cycles × about 6 min at 3.00 USD/h in all = about 6.00 USD, storage not included"
+    assert found.words == "20 cycles of 2 pods, about 6 min each, at 3.00 USD an hour in all: about 6.00 USD, storage not included"
 
 
 def test_a_pod_is_paid_from_begin_to_end():
@@ -41,11 +41,30 @@ def test_a_pod_is_paid_from_begin_to_end():
     meter.begin("a", 3.6, 100)
     meter.begin("b", 7.2, 200)
     assert math.isclose(meter.spent(300), 1.0 + 0.2 + 0.2)
-    assert math.isclose(meter.end("a", 300), 0.2)
+    meter.end("a", 300)
     assert math.isclose(meter.spent(400), 1.0 + 0.2 + 0.4)
-    assert meter.end("a", 500) == 0.0
-    assert math.isclose(meter.end("b", 400), 0.4)
+    meter.end("a", 500)
+    meter.end("b", 400)
     assert math.isclose(meter.spent(9999), 1.6)
+
+
+def test_a_start_that_was_refused_costs_nothing():
+    meter = cost.Meter(cap=5)
+    meter.begin("a", 3.6, 100)
+    meter.forget("a")
+    assert meter.spent(9999) == 0.0
+
+
+def test_each_dollar_is_taken_once():
+    meter = cost.Meter(cap=5)
+    meter.begin("a", 3.6, 100)
+    assert math.isclose(meter.take("a", 200), 0.1)
+    meter.end("a", 250)
+    meter.begin("a", 36.0, 300)
+    assert math.isclose(meter.take("a", 400), 0.05 + 1.0)
+    meter.end("a", 400)
+    assert meter.take("a", 9999) == 0.0
+    assert meter.take("b", 9999) == 0.0
 
 
 def test_nothing_that_runs_costs_nothing():

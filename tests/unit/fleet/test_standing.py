@@ -130,10 +130,9 @@ async def test_nobody_is_left_waiting_when_it_ends():
     cloud = Cloud("a")
     cloud.gate = anyio.Event()
     standing, answers = Standing(cloud, period=0), {}
-    async with anyio.create_task_group() as asking:
-        async with anyio.create_task_group() as group:
-            asking.start_soon(ask, standing, "a", answers)
-            group.start_soon(standing.run)
-            await anyio.wait_all_tasks_blocked()
-            group.cancel_scope.cancel()
+    async with anyio.create_task_group() as asking, anyio.create_task_group() as group:
+        asking.start_soon(ask, standing, "a", answers)
+        group.start_soon(standing.run)
+        await anyio.wait_all_tasks_blocked()
+        group.cancel_scope.cancel()
     assert answers == {"a": None}

@@ -6,6 +6,7 @@ VERBS = (
     ("configure", "make firstlight the start command of a pod or a template"),
     ("restore", "put back what a pod or a template had before that"),
     ("verify", "prove that a pod came up, from its status to CUDA in an SSH session"),
+    ("test", "test cold starts: how many come up, how fast, and what goes wrong with the others"),
     ("watch", "watch pods: tell what becomes of them, and move those off a broken host where that is wanted"),
     ("relocate", "move a pod off a broken host: order one like it, prove it, terminate the old one"),
     ("sweep", "show what interrupted tests and moves still owe to the account, and do it"),

@@ -29,7 +29,14 @@ class Sshd:
     """One that listens. Whoever has `key` may log in as this user."""
 
     def __init__(
-        self, folder: Path, key: Path, *, port: int = 0, kinds: tuple[str, ...] = ("ed25519", "rsa"), wrap: tuple[str, ...] = (), more: str = ""
+        self,
+        folder: Path,
+        key: Path,
+        *,
+        port: int = 0,
+        kinds: tuple[str, ...] = ("ed25519", "rsa"),
+        wrap: tuple[str, ...] = (),
+        more: str = "",
     ) -> None:
         folder.mkdir(exist_ok=True)
         self.folder = folder
