@@ -92,6 +92,8 @@ def container(tmp_path: Path) -> Iterator[Container]:
     outcome = subprocess.run([*NAMESPACE, "true"], capture_output=True, text=True, check=False)
     if outcome.returncode:
         pytest.skip(f"no namespaces: {outcome.stderr.strip()}")
+    if shutil.which("ip") is None:
+        pytest.skip("no ip (iproute2) to bring the namespace's loopback up")
     container = Container(tmp_path / "root")
     yield container
     container.end()
