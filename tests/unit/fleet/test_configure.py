@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import string
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings, strategies as st
 
+from firstlight.cli import main, run as run_verb
 from firstlight.fleet import configure as fleet, plan as plans, previous, start
 from firstlight.fleet.plan import Plan
 from firstlight.providers.runpod import shapes
@@ -288,9 +288,8 @@ def test_nothing_that_a_terminal_obeys_is_shown() -> None:
 
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=30)
-NAMES = st.text(string.ascii_letters + string.digits + "_", min_size=1, max_size=8).filter(
-    lambda name: not name[0].isdigit() and not name.upper().startswith("FIRSTLIGHT")
-)
+# Few enough that one is met again.
+NAMES = st.sampled_from(["A", "B", "_c", "PATH", "x_1"])
 ENV = st.dictionaries(NAMES, TEXT, max_size=6)
 WORDS = st.lists(TEXT, min_size=1, max_size=5).map(tuple).filter(lambda words: not start.names_image_start(words) and bool(words[0]))
 ARGS = st.one_of(
@@ -392,6 +391,51 @@ def test_what_somebody_has_changed_is_what_the_next_configuration_remembers() ->
     back = fleet.restore(second, lose_disk=False)
     assert back.args == "python3 theirs.py"
     assert back.env["A"] == "theirs"
+
+
+def test_of_several_configurations_the_first_former_value_comes_back() -> None:
+    first = done(configure(pod(env={"A": "1"}), wishes(env={"A": "2"})))
+    second = done(configure(first, wishes(env={"A": "3"})))
+
+    assert fleet.restore(second, lose_disk=False).env == {"A": "1"}
+
+
+def test_a_variable_that_is_as_it_was_is_remembered_no_more() -> None:
+    first = done(configure(pod(env={"A": "1"}), wishes(env={"A": "2"})))
+    second = done(configure(first, wishes(env={"A": "1"})))
+
+    remembered = previous.read(second.env)
+    assert remembered is not None
+    assert remembered.env.keys() == {"FIRSTLIGHT_TOKEN"}
+
+
+def test_a_start_command_of_ours_that_somebody_has_edited_is_still_ours() -> None:
+    first = configured(options={"grace": ("5s",)})
+    edited = shapes.pod({**first.raw, "args": first.args.replace('"5s"', '"6s"')})
+    assert edited.args != first.args
+
+    assert fleet.restore(edited, lose_disk=False).args == POD["args"]
+    assert fleet.restore(done(configure(edited, wishes(command=("another",)))), lose_disk=False).args == POD["args"]
+
+
+def test_the_same_command_in_another_form_is_no_difference() -> None:
+    first = configured()
+    stored = shapes.pod({**first.raw, "args": json.dumps(json.loads(first.args), indent=1)})
+
+    assert configure(stored, wishes()).body == {}
+
+
+@given(options=OPTIONS)
+def test_the_options_are_those_that_run_takes_from_the_command_line(options: dict[str, tuple[str, ...]]) -> None:
+    after = configured(options=options)
+    words = after.command.cmd[1 : after.command.cmd.index("--")]
+
+    taken = main.build("run", run_verb).parse_args(list(words))
+
+    assert taken.serve == "0.0.0.0:8421"
+    for name, values in options.items():
+        told = getattr(taken, "with_" if name == "with" else name.replace("-", "_"))
+        assert (tuple(told) if isinstance(told, list) else (told,)) == values
 
 
 def test_a_pod_that_was_never_configured_cannot_be_restored() -> None:
