@@ -80,7 +80,13 @@ WITH_LIBRARIES = (
 TELLS_VERSION = ("httpx2", "httpcore2")
 
 # The control plane: a piece that PID 1 never reads.
-OF_CONTROL = ("firstlight/cli/pods/", "firstlight/fleet/", "firstlight/providers/", "firstlight/report/pods/", "firstlight/system/running.pyc")
+OF_CONTROL = (
+    "firstlight/cli/pods/",
+    "firstlight/fleet/",
+    "firstlight/providers/",
+    "firstlight/report/pods/",
+    "firstlight/system/running.pyc",
+)
 
 # What no start of a container needs is left out of the byte code: it would be read at each.
 SOURCES_ALONE = ("firstlight/install/", "firstlight/rehearse/", "firstlight/py.typed")

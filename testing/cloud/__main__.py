@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parents[1])
-
 import anyio
 
-from cloud import contract, machine, server, service
-from cloud.habits import Habits
-from cloud.world import World
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from cloud import contract, machine, server, service  # noqa: E402 - it is found only now
+from cloud.habits import Habits  # noqa: E402
+from cloud.world import World  # noqa: E402
 
 
 async def _serve(application: service.Service, port: int, machines: machine.Machines | None) -> None:
     running = server.server(application, port)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(server.serve, running)
-        while not running.started:
+        while not running.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await anyio.sleep(0.01)
         if machines:
             machines.api_port = server.port(running)
@@ -36,15 +37,17 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.real and machine.missing():
         sys.exit(f"testing/cloud: {machine.missing()}")
-    place = contract.path()
-    if place is None:
+    document = contract.here()
+    if document is None:
         print("testing/cloud: nothing is held against RunPod's document: it is not here (FIRSTLIGHT_CONTRACT)", file=sys.stderr)
     machines = machine.Machines(Path(chosen.real).resolve()) if chosen.real else None
     world = World(habits=Habits(**chosen.habits), runner=machines)
     if machines:
         machines.world = world
+    # uvicorn raises it anew once it has ended: that must not keep us from taking down what runs.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     try:
-        anyio.run(_serve, service.application(world, contract.Contract.read(place) if place else None), chosen.port, machines)
+        anyio.run(_serve, service.application(world, document), chosen.port, machines)
     finally:
         if machines:
             machines.close()

@@ -8,7 +8,7 @@ import secrets
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -81,8 +81,7 @@ class Cloud:
 @contextlib.contextmanager
 def listening(world: World) -> Iterator[Cloud]:
     """The cloud of this world on a socket."""
-    place = contract.path()
-    application = service.application(world, contract.Contract.read(place) if place else None)
+    application = service.application(world, contract.here())
     running = server.server(application)
     thread = threading.Thread(target=anyio.run, args=(server.serve, running))
     thread.start()
@@ -100,6 +99,21 @@ def cloud() -> Iterator[Cloud]:
     """RunPod on localhost. Whatever it answers is as RunPod's document has it, where that is here."""
     with listening(World()) as found:
         yield found
+
+
+@pytest.fixture
+def in_process() -> Iterator[Callable[..., service.Service]]:
+    """Makes clouds for clients in this process (transport.Transport), on the event loop's own clock: see cloud.virtual. What it is
+    called with is the world's."""
+    made: list[service.Service] = []
+
+    def make(**named: Any) -> service.Service:
+        made.append(service.application(World(**{"clock": anyio.current_time, **named}), contract.here()))
+        return made[-1]
+
+    yield make
+    for application in made:
+        assert application.violations == []
 
 
 @dataclass
