@@ -48,6 +48,18 @@ def test_the_page_has_all_steps() -> None:
         assert any(line.startswith(verb) for line in COMMANDS), verb
 
 
+def test_the_one_file_has_every_verb_of_the_control_plane(tmp_path: Path) -> None:
+    """With its modules, and what they read beside themselves; nothing of this checkout is in reach."""
+    target = tmp_path / "firstlight.pyz"
+    subprocess.run([sys.executable, str(ROOT / "tools" / "build_onefile.py"), str(target)], check=True, capture_output=True)
+
+    for verb, _ in pods.VERBS:
+        asked = [sys.executable, "-IS", str(target), "pod", verb, "--help"]
+        result = subprocess.run(asked, env={}, capture_output=True, text=True, check=False)
+        assert (result.returncode, result.stderr) == (0, ""), verb
+        assert result.stdout.startswith(f"usage: firstlight pod {verb} ")
+
+
 def test_a_wrong_command_would_be_seen() -> None:
     with pytest.raises(errors.UsageError):
         parse("pod verify comfy --no-such-option")
