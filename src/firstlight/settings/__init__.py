@@ -27,11 +27,12 @@ LIFE = "FIRSTLIGHT_LIFE"
 # The token of the page, where no file of it is named: all that a pod can be given is variables.
 TOKEN = "FIRSTLIGHT_TOKEN"  # noqa: S105 - its name
 
-# By which a pod tells under which lease it was made: see fleet/lease.py.
+# What `pod configure` has found in a pod, for `pod restore`; whose test or move a pod was made for.
+PREVIOUS = "FIRSTLIGHT_PREVIOUS"
 LEASE = "FIRSTLIGHT_LEASE"
 
 # What `pod` verbs leave with a pod, for themselves and for us. No app needs them, and many show their environment to anybody.
-NOT_FOR_APPS = frozenset({TOKEN, "FIRSTLIGHT_PREVIOUS", LEASE})
+NOT_FOR_APPS = frozenset({TOKEN, PREVIOUS, LEASE})
 
 # Variables with our prefix that are no settings of `run`.
 _OTHER_VARIABLES = frozenset({LIFE, *NOT_FOR_APPS})
