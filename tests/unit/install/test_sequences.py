@@ -65,6 +65,15 @@ class Volume:
                 file.write(line)
             self.written[f"{name} {self.number}"] = line
 
+    def insert(self, name: str) -> None:
+        """The user writes more into our section, if it is there."""
+        place = self.folder / name
+        if place.exists() and section.END in place.read_bytes():
+            self.number += 1
+            line = b"<the user's %d>" % self.number
+            place.write_bytes(place.read_bytes().replace(section.END, line + section.END))
+            self.written[f"{name} {self.number}"] = line
+
     def remove(self, name: str) -> None:
         (self.folder / name).unlink(missing_ok=True)
 
@@ -84,6 +93,7 @@ STEPS = strategies.one_of(
     strategies.tuples(strategies.just("install"), strategies.integers(1, 3), strategies.integers(0, 9)),
     strategies.tuples(strategies.just("uninstall"), strategies.just(0), strategies.integers(0, 9)),
     strategies.tuples(strategies.sampled_from(("write", "append", "remove")), names, strategies.just(0)),
+    strategies.tuples(strategies.just("insert"), strategies.just(SECTION), strategies.just(0)),
 )
 
 
@@ -110,8 +120,8 @@ def test_nothing_that_a_user_has_written_is_lost(steps):
         assert not volume.uninstall().to_do
         everything = volume.all()
         assert all(text in everything for text in volume.written.values())
-        # Of ours, only what a user has edited is left.
-        left = [path for path in volume.folder.rglob("*") if path.is_file()]
+        # Of ours, only what a user has edited is left. A file whose section was kept for that is the user's from then on, be it empty.
+        left = [path for path in volume.folder.rglob("*") if path.is_file() and path.read_bytes()]
         assert all(b"the user's" in path.read_bytes() for path in left)
 
 
