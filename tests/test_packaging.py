@@ -279,10 +279,10 @@ def test_the_one_file_carries_what_the_wheel_declares() -> None:
     locked_from = {line for line in (ROOT / "requirements/runtime.in").read_text().splitlines() if line and not line.startswith("#")}
 
     assert wheel_needs == locked_from
-    # And all that those need in turn.
-    locked = set(re.findall(r"^([\w-]+)==", (ROOT / "requirements/runtime.txt").read_text(), re.MULTILINE))
+    # And all that those need in turn, but for what Python in a browser would.
+    locked = set(re.findall(r"^([\w-]+)==(?!.*== 'emscripten')", (ROOT / "requirements/runtime.txt").read_text(), re.MULTILINE))
     build_onefile = tool("build_onefile")
-    assert locked == {*build_onefile.BUNDLED, *build_onefile.LIBRARIES, *build_onefile.LEFT_OUT}
+    assert locked == {*build_onefile.BUNDLED, *build_onefile.LIBRARIES, *build_onefile.CONTROL}
 
 
 def agent_of(onefile: Path, tag: str, interpreter: str) -> list[str]:
@@ -334,12 +334,24 @@ def test_the_agent_serves_out_of_the_one_file_where_there_is_no_byte_code(tmp_pa
     assert json.loads(output.splitlines()[0])["step"] == "listening"
 
 
+@pytest.mark.parametrize("tag", INTERPRETERS)
+def test_the_control_plane_works_out_of_the_one_file_on_every_interpreter_at_hand(onefile: Path, tag: str) -> None:
+    asked = {"RUNPOD_API_KEY": "a-key", "RUNPOD_API_URL": "http://127.0.0.1:1"}
+
+    said = subprocess.run(
+        [INTERPRETERS[tag], "-ISv", onefile, "pod", "list"], capture_output=True, text=True, env={**os.environ, **asked}, check=False
+    )
+
+    assert said.returncode == 74
+    assert "firstlight: cannot " in said.stderr
+    assert not re.search(r"^# code object from .*firstlight.pyz.*\.py$", said.stderr, re.MULTILINE), "something was compiled"
+
+
 def test_the_list_of_names_that_a_start_reads_holds_no_library(onefile: Path) -> None:
     """What lies in the archive's own list costs every start; see docs/decisions/0010-libraries-in-an-archive-of-their-own.md."""
     names = zipfile.ZipFile(onefile).namelist()
 
     assert not [name for name in names if "starlette" in name and not name.startswith("LICENSE")]
-    assert [name for name in names if name.endswith("libraries.zip")] == [
-        *(f"{tag}/libraries.zip" for tag in INTERPRETERS),
-        "libraries.zip",
-    ]
+    assert {name for name in names if name.endswith(".zip")} == {
+        f"{room}{name}.zip" for room in ("", *(f"{tag}/" for tag in INTERPRETERS)) for name in ("control", "libraries")
+    }

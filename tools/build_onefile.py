@@ -7,9 +7,11 @@ The archive holds, in this order of search (see onefile_main.py, and docs/decisi
     cpython-311/modules              byte code of the rest of the core, in one piece
     cpython-311/on-demand            byte code of ours that few starts need, in one piece
     cpython-311/firstlight/….pyc     byte code of what children run, one such folder for each interpreter at hand
-    cpython-311/libraries.zip        byte code of the libraries, and of what uses them: see docs/decisions/0010-libraries-in-an-archive-of-their-own.md
+    cpython-311/libraries.zip        byte code of the agent's libraries, and of what uses them: see docs/decisions/0010-libraries-in-an-archive-of-their-own.md
+    cpython-311/control              byte code of the control plane, in one piece
+    cpython-311/control.zip          byte code of the libraries that it needs beside the agent's
     firstlight/….py  pynvml.py …     the sources: for any other interpreter, and for whoever wants to read them
-    libraries.zip                    the sources of the libraries
+    libraries.zip, control.zip       the sources of the libraries
 
 Two builds with the same interpreters are the same bytes.
 """
@@ -38,7 +40,7 @@ TIMESTAMP = (2020, 1, 1, 0, 0, 0)
 # carries its licence in its first lines.
 BUNDLED = {"nvidia-ml-py": ("pynvml.py",), "tomli": ("tomli/",)}
 
-# What the agent alone needs lies in an archive of its own: by distribution, what of it no agent imports.
+# What the agent needs lies in an archive of its own: by distribution, what of it no agent imports.
 LIBRARIES = {
     "anyio": ("anyio/_backends/_trio.py", "anyio/pytest_plugin.py"),
     "click": (),
@@ -49,8 +51,14 @@ LIBRARIES = {
     "typing-extensions": (),
     "uvicorn": ("uvicorn/protocols/http/httptools_impl.py", "uvicorn/protocols/http/zttp_impl.py", "uvicorn/protocols/websockets/"),
 }
-# anyio asks for it when it connects to a name, and the agent connects to nobody. Its tables are as long as all the rest.
-LEFT_OUT = ("idna",)
+# What the control plane (`firstlight pod`) needs beside those.
+CONTROL = {
+    "httpcore2": (),
+    "httpx2": ("httpx2/_main.py",),
+    # anyio asks for it when it connects to a name, and the agent connects to nobody. Its tables are as long as all the rest.
+    "idna": (),
+    "truststore": ("truststore/_macos.py", "truststore/_windows.py"),
+}
 
 # What a stranger's interpreter runs (the app's Python, 3.8 or newer) needs its source beside the byte code: byte code of
 # another version is passed over only where a source follows.
@@ -66,6 +74,18 @@ WITH_LIBRARIES = (
     "firstlight/probe/facts.pyc",
     "firstlight/serve/",
     "firstlight/system/",
+)
+
+# These ask for their own version by it.
+TELLS_VERSION = ("httpx2", "httpcore2")
+
+# The control plane: a piece that PID 1 never reads.
+OF_CONTROL = (
+    "firstlight/cli/pods/",
+    "firstlight/fleet/",
+    "firstlight/providers/",
+    "firstlight/report/pods/",
+    "firstlight/system/running.pyc",
 )
 
 # What no start of a container needs is left out of the byte code: it would be read at each.
@@ -129,11 +149,13 @@ for source, target, shown, level in json.load(sys.stdin):
 def build(target: Path, *, compression: int = zipfile.ZIP_DEFLATED, tags: dict[str, str] | None = None) -> None:
     """Write the one file. `tags` are the interpreters to make byte code for, by cache tag; by default those at hand."""
     contents = _sources()
-    libraries = _libraries()
+    libraries = _libraries(LIBRARIES)
+    control = _libraries(CONTROL)
     entries = dict(contents)
     entries["libraries.zip"] = _archive(libraries)
+    entries["control.zip"] = _archive(control)
     for tag, interpreter in (interpreters.at_hand() if tags is None else tags).items():
-        entries.update({f"{tag}/{name}": data for name, data in _for_interpreter(contents, libraries, interpreter).items()})
+        entries.update({f"{tag}/{name}": data for name, data in _for_interpreter(contents, libraries, control, interpreter).items()})
     entries["__main__.py"] = (ROOT / "tools/onefile_main.py").read_bytes()
     entries.update(_licences())
 
@@ -156,12 +178,13 @@ def _archive(entries: dict[str, bytes], compression: int = zipfile.ZIP_STORED, r
     return buffer.getvalue()[room:]
 
 
-def _libraries() -> dict[str, bytes]:
-    """The sources of what the agent needs, by name in its archive."""
+def _libraries(distributions: dict[str, tuple[str, ...]]) -> dict[str, bytes]:
+    """The sources of these, by name in their archive."""
     found = {}
-    for distribution, left_out in LIBRARIES.items():
+    for distribution, left_out in distributions.items():
         for file in importlib.metadata.files(distribution) or ():
-            if file.suffix == ".py" and ".." not in file.parts and not str(file).startswith(left_out):
+            told = file.name == "METADATA" and distribution in TELLS_VERSION
+            if (file.suffix == ".py" or told) and ".." not in file.parts and not str(file).startswith(left_out):
                 found[str(file)] = file.read_binary()
     return found
 
@@ -181,20 +204,23 @@ def _sources() -> dict[str, bytes]:
     return found
 
 
-def _for_interpreter(contents: dict[str, bytes], libraries: dict[str, bytes], interpreter: str) -> dict[str, bytes]:
+def _for_interpreter(
+    contents: dict[str, bytes], libraries: dict[str, bytes], control: dict[str, bytes], interpreter: str
+) -> dict[str, bytes]:
     """The contents as this interpreter is to find them: the core in one piece, the rest as files of byte code, data as it is."""
     contents = {name: data for name, data in contents.items() if not name.startswith(SOURCES_ALONE)}
     result = {name: data for name, data in contents.items() if name.startswith(SHARED_WITH_STRANGERS)}
     with tempfile.TemporaryDirectory() as folder:
         orders = []
-        for name, data in sorted({**contents, **libraries}.items()):
+        foreign = {**libraries, **control}
+        for name, data in sorted({**contents, **foreign}.items()):
             if name.endswith(".py"):
                 source = Path(folder, "source", name)
                 source.parent.mkdir(parents=True, exist_ok=True)
                 source.write_bytes(data)
                 # The last name is what tracebacks show.
                 orders.append(
-                    (str(source), f"{folder}/compiled/{name}c", f"firstlight.pyz/{name}", _WITHOUT_DOCSTRINGS if name in libraries else 0)
+                    (str(source), f"{folder}/compiled/{name}c", f"firstlight.pyz/{name}", _WITHOUT_DOCSTRINGS if name in foreign else 0)
                 )
         subprocess.run(
             [interpreter, "-S", "-s", "-B", "-c", _COMPILE],
@@ -206,16 +232,20 @@ def _for_interpreter(contents: dict[str, bytes], libraries: dict[str, bytes], in
         )
         compiled = Path(folder, "compiled")
         byte_code = {str(path.relative_to(compiled)): path.read_bytes() for path in sorted(compiled.rglob("*.pyc"))}
-    theirs = {name: byte_code.pop(f"{name}c") for name in libraries}
+    theirs = {f"{name}c": byte_code.pop(f"{name}c") for name in libraries}
+    other = {f"{name}c": byte_code.pop(f"{name}c") for name in control if name.endswith(".py")}
+    other.update({name: data for name, data in control.items() if not name.endswith(".py")})
     core = {name: data for name, data in byte_code.items() if name.startswith("firstlight/")}
     result.update({name: data for name, data in byte_code.items() if name not in core or name.startswith(SHARED_WITH_STRANGERS)})
     agent = {name: data for name, data in core.items() if name.startswith(WITH_LIBRARIES)}
     assets = {name: data for name, data in contents.items() if name.startswith("firstlight/serve/") and not name.endswith(".py")}
-    result["libraries.zip"] = _archive({**{f"{name}c": data for name, data in theirs.items()}, **agent, **assets})
+    result["libraries.zip"] = _archive({**theirs, **agent, **assets})
+    result["control.zip"] = _archive(other)
     core = {name: data for name, data in core.items() if not name.startswith("firstlight/serve/")}
     ours = {name: data for name, data in core.items() if not name.startswith("firstlight/programs/")}
-    result["start"] = _one_piece({name: data for name, data in ours.items() if name.startswith(START)})
-    rest = {name: data for name, data in ours.items() if not name.startswith(START)}
+    result["start"] = _one_piece({name: data for name, data in ours.items() if name.startswith(START) and not name.startswith(OF_CONTROL)})
+    result["control"] = _one_piece({name: data for name, data in ours.items() if name.startswith(OF_CONTROL)})
+    rest = {name: data for name, data in ours.items() if not name.startswith((*START, *OF_CONTROL))}
     result["modules"] = _one_piece({name: data for name, data in rest.items() if not name.startswith(ON_DEMAND)})
     result["on-demand"] = _one_piece({name: data for name, data in rest.items() if name.startswith(ON_DEMAND)})
     return result
@@ -235,7 +265,7 @@ def _one_piece(byte_code: dict[str, bytes]) -> bytes:
 def _licences() -> dict[str, bytes]:
     """Our licence and those of what is bundled."""
     found = {"LICENSE": (ROOT / "LICENSE").read_bytes()}
-    for distribution in (*BUNDLED, *LIBRARIES):
+    for distribution in (*BUNDLED, *LIBRARIES, *CONTROL):
         for file in importlib.metadata.files(distribution) or ():
             if file.name.upper().startswith(("LICENSE", "LICENCE", "COPYING")):
                 found[f"LICENSE.{distribution}"] = file.read_binary()

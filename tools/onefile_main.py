@@ -19,7 +19,7 @@ class Modules:
 
     def __init__(self, pieces):
         self.pieces = pieces  # by module name: whether it is a package, its byte code
-        self.unread = ["on-demand", "modules"]  # the last is read first
+        self.unread = ["control", "on-demand", "modules"]  # the last is read first
 
     def __repr__(self):
         return f"<byte code for {sys.implementation.cache_tag}>"

@@ -111,7 +111,10 @@ def _main(words: list[str], inherited_mask: Iterable[int]) -> int:
 
 
 def _within(group: str, options: list[str], command: list[str] | None, inherited_mask: Iterable[int]) -> int:
-    """A verb of a verb."""
+    """A verb of a verb. They need libraries, which the one file keeps apart."""
+    from firstlight.programs import bring_libraries
+
+    bring_libraries.bring("libraries.zip", "control.zip")
     package = importlib.import_module(GROUPS[group])
     verbs = [verb for verb, _ in package.VERBS]
     if not options or options[0] not in verbs:

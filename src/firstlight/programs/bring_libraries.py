@@ -8,13 +8,18 @@ import os
 import sys
 
 
-def bring() -> None:
-    """Put the libraries, and those of our own modules that use them, in front of what is found already."""
+def bring(*names: str) -> None:
+    """Put these archives, by default the agent's, with those of our own modules that lie in them, in front of what is found already."""
     archive = getattr(__loader__, "archive", None)  # type: ignore[name-defined]
     if archive is None:
         return
     folder = f"{archive}/{sys.implementation.cache_tag}"
-    name = f"{folder}/libraries.zip" if folder in sys.path else f"{archive}/libraries.zip"  # else byte code is for another Python
+    room = folder if folder in sys.path else archive  # else byte code is for another Python
+    for name in names or ("libraries.zip",):
+        _open(f"{room}/{name}")
+
+
+def _open(name: str) -> None:
     data = memoryview(__loader__.get_data(name))  # type: ignore[name-defined]
     descriptor = os.memfd_create("firstlight-libraries")
     while data:
