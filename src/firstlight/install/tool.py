@@ -46,6 +46,7 @@ def _from_wheel(package: str) -> bytes:
         else:
             libraries.update(files)
     contents["libraries.zip"] = _archive(libraries, b"", zipfile.ZIP_STORED)
+    contents["control.zip"] = _archive({}, b"", zipfile.ZIP_STORED)  # the built one divides them, so that an agent reads its own alone
     return _archive(contents, _SHEBANG, zipfile.ZIP_DEFLATED)
 
 
