@@ -84,7 +84,9 @@ def _files(distribution: str) -> dict[str, bytes]:
     return {
         str(file): file.read_binary()
         for file in importlib.metadata.files(distribution) or ()
-        if ".." not in file.parts and file.suffix not in (".pyc", ".so") and not file.parts[0].endswith(".dist-info")
+        if ".." not in file.parts
+        and file.suffix not in (".pyc", ".so")
+        and (not file.parts[0].endswith(".dist-info") or file.name == "METADATA")  # some ask for their own version
     }
 
 
