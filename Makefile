@@ -101,7 +101,7 @@ layers: .venv/ready
 
 versions: .venv/ready
 	$(call say,vermin)
-	@.venv/bin/vermin --quiet --no-tips --violations --target=3.8- src/firstlight/programs
+	@.venv/bin/vermin --quiet --no-tips --violations --target=3.8- src/firstlight/programs src/firstlight/install/files/check_cuda.py
 	@# Both excluded modules stand behind a look at the version, which mypy follows.
 	@.venv/bin/vermin --quiet --no-tips --violations --target=3.10- --exclude tomllib --exclude importlib.resources.abc src/firstlight
 

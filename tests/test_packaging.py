@@ -339,7 +339,11 @@ def test_the_control_plane_works_out_of_the_one_file_on_every_interpreter_at_han
     asked = {"RUNPOD_API_KEY": "a-key", "RUNPOD_API_URL": "http://127.0.0.1:1"}
 
     said = subprocess.run(
-        [INTERPRETERS[tag], "-ISv", onefile, "pod", "stop", "no-pod"], capture_output=True, text=True, env={**os.environ, **asked}, check=False
+        [INTERPRETERS[tag], "-ISv", onefile, "pod", "stop", "no-pod"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **asked},
+        check=False,
     )
 
     assert said.returncode == 74

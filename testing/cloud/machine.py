@@ -190,6 +190,8 @@ class Life:
             check=True,
         )
         machine = json.loads(made.stdout)
+        with (self._folder / "machine/proc/1/environ").open("ab") as environ:  # what the simulated machine says of PID 1, who here is the pod's
+            environ.write(b"".join(os.fsencode(f"{name}={value}") + b"\0" for name, value in container.env.items()))
         mounts = {str(self._folder / "machine"): str(self._folder / "machine")}
         volume = self._machines.volume(pod)
         if volume:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from firstlight import settings
 from firstlight.apps import recipes
+from firstlight.apps.app import Kind
 from firstlight.fleet import inside
 from firstlight.fleet.inside import Report
 from firstlight.providers.runpod import shapes
@@ -102,11 +104,12 @@ def doctor(code: int | None, out: bytes, err: bytes, *, proven: Sequence[str]) -
     return Yes(f"{usable} GPU{'s' if usable != 1 else ''} proven in a session{named}")
 
 
-def answer(code: int) -> Verdict:
-    """What an answer of the proxy says of the app behind it. 404 is the proxy's own for a port that it does not know yet."""
-    if code < 400 or code in (401, 403, 405):
-        return Yes(f"HTTP {code}")
-    return NotYet(f"HTTP {code}")
+def answer(code: int, app: App) -> Verdict:
+    """What an answer of the proxy says of the app behind it.
+
+    By then the proxy knows the pod's other port: a refusal of a page that nothing promises is the app's own.
+    """
+    return Yes(f"HTTP {code}") if code < (400 if app.promised else 500) else NotYet(f"HTTP {code}")
 
 
 def program(pod: Pod) -> str | None:
@@ -115,20 +118,37 @@ def program(pod: Pod) -> str | None:
     return next((word for word in words if word.rpartition("/")[2] in ("firstlight", "firstlight.pyz")), None)
 
 
-def app_port(pod: Pod) -> int | None:
-    """The published port at which the app is to answer; None where nothing tells.
+@dataclass(frozen=True)
+class App:
+    """Where an app is to answer.
 
-    It is that of the recipe that firstlight is told in the pod; else the first that is published and may be an app's.
+    Attributes:
+        path: what is asked for.
+        promised: there is something at that path.
+    """
+
+    port: int
+    path: str = "/"
+    promised: bool = False
+
+
+def app(pod: Pod) -> App | None:
+    """Where the app is to answer the world; None where nothing tells.
+
+    It is where the recipe that firstlight is told in the pod asks it; else the first port that is published and may be an app's.
     """
     cmd = list(pod.command.cmd)
     place = cmd.index("--") if "--" in cmd else len(cmd)
     name = _told(pod, cmd[:place], "app")
     if name in recipes.RECIPES:
         port = _told(pod, cmd[:place], "port")
-        return recipes.RECIPES[name].port_for(cmd[place + 1 :], int(port) if port.isdecimal() else 0)
+        recipe = recipes.RECIPES[name]
+        number = recipe.port_for(cmd[place + 1 :], int(port) if port.isdecimal() else 0)
+        paths = [urlsplit(check.target).path for check in recipe.checks if check.kind is Kind.HTTP]
+        return App(number, paths[0] or "/", promised=True) if paths else App(number)
     ports = [port.partition("/") for port in pod.ports]
     published = [int(number) for number, _, kind in ports if kind == "http" and number.isdecimal()]
-    return next((port for port in published if port not in _NO_APPS), None)
+    return next((App(port) for port in published if port not in _NO_APPS), None)
 
 
 def _told(pod: Pod, words: Sequence[str], name: str) -> str:

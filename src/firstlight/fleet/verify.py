@@ -227,22 +227,17 @@ class _Course:
 
     async def _proxy_leg(self) -> None:
         """The app as the world reaches it, where the pod publishes it."""
-        port = judge.app_port(self._known)
-        if port is None:
+        app = judge.app(self._known)
+        if app is None:
             return
-        if f"{port}/http" not in self._known.ports:
-
-            async def unpublished(_: float) -> Verdict:
-                return No(f"the app listens on {port}, and the pod does not publish {port}/http")
-
-            await self._leg(PROXY, self._patience.proxy, self._patience.pause, unpublished)
-            return
-        address = f"{self._access.address(self._known.id, port)}/"
+        address = f"{self._access.address(self._known.id, app.port)}{app.path}"
 
         async def answers(_: float) -> Verdict:
+            if f"{app.port}/http" not in self._known.ports:
+                return No(f"the app listens on {app.port}, and the pod does not publish {app.port}/http")
             try:
                 async with self._http.stream("GET", address) as response:
-                    found = judge.answer(response.status_code)
+                    found = judge.answer(response.status_code, app)
             except httpx2.HTTPError as error:
                 return NotYet(f"{address}: {str(error) or type(error).__name__}")
             return type(found)(f"{address}: {found.words}")
@@ -260,7 +255,8 @@ class _Course:
             return
         if judge.program(self._known) is not None:
             await self._proven.wait()
-            await self._leg(SSH_CUDA, patience.session, patience.pause, self._session_cuda)
+            # A connection may break once; what hangs has hung by then, and says so itself.
+            await self._leg(SSH_CUDA, patience.session + 2 * openssh.CONNECT_TIMEOUT, patience.pause, self._session_cuda)
 
     async def _endpoint(self, _: float) -> Verdict:
         if "22/tcp" not in self._known.ports:

@@ -9,7 +9,6 @@ import signal
 from dataclasses import asdict
 
 import anyio
-import httpx2
 
 from firstlight import errors
 from firstlight.cli import screen
@@ -93,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _run(arguments: argparse.Namespace) -> int:
     access = asking.access(arguments)
-    async with Client(access) as cloud, inside.client() as http:
+    async with Client(access) as cloud:
         if arguments.resume:
             kept = Record.resume(arguments.resume)
         else:
@@ -108,7 +107,7 @@ async def _run(arguments: argparse.Namespace) -> int:
                 return errors.ExitCode.OK
             kept = Record.begin(arguments.to or f"pod-test-{clock.wall()[:19].replace(':', '').replace('-', '')}Z", plan)
         try:
-            return await _test(cloud, http, kept, arguments)
+            return await _test(cloud, kept, arguments)
         finally:
             kept.close()
 
@@ -141,7 +140,7 @@ def _outline(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-async def _test(cloud: Client, http: httpx2.AsyncClient, kept: Record, arguments: argparse.Namespace) -> int:
+async def _test(cloud: Client, kept: Record, arguments: argparse.Namespace) -> int:
     plan = kept.plan
     stands, spent = trial.stands(kept, resumed=bool(arguments.resume))
     place = lease_folder(os.environ, arguments.lease_dir)
@@ -151,31 +150,32 @@ async def _test(cloud: Client, http: httpx2.AsyncClient, kept: Record, arguments
         if not (leg and told):
             standard_error.say(f"{subject.name or subject.id}{f' {number}/{plan.cycles}' if number else ''}: {words}")
 
-    on = Ground(
-        cloud=cloud,
-        http=http,
-        standing=Standing(cloud),
-        access=asking.access(arguments),
-        ssh=_ssh(arguments) if plan.ssh else None,
-        patience=Patience(),
-        meter=cost.Meter(cap=plan.cap, before=spent),
-        tell=tell,
-    )
-    if arguments.resume:
-        for owed in await trial.settle_last(on, place, plan.id):
-            standard_error.say(f"still owed by the last run: {owed}")
-        if not any(stand.left or not stand.returned for stand in stands.values()):
-            standard_error.say(f"the test in {kept.folder} is finished: nothing is left to do")
-    work = trial.Trial(
-        on=on,
-        record=kept,
-        leases=place,
-        parallel=arguments.parallel,
-        pause=arguments.pause,
-        stands=stands,
-        bodies=await _bodies(cloud, plan) if any(stand.left for stand in stands.values()) else {},
-    )
-    stopped = await _until_signalled(work)
+    async with inside.client() as http:
+        on = Ground(
+            cloud=cloud,
+            http=http,
+            standing=Standing(cloud),
+            access=asking.access(arguments),
+            ssh=_ssh(arguments) if plan.ssh else None,
+            patience=Patience(),
+            meter=cost.Meter(cap=plan.cap, before=spent),
+            tell=tell,
+        )
+        if arguments.resume:
+            for owed in await trial.settle_last(on, place, plan.id):
+                standard_error.say(f"still owed by the last run: {owed}")
+            if not any(stand.left or not stand.returned for stand in stands.values()):
+                standard_error.say(f"the test in {kept.folder} is finished: nothing is left to do")
+        work = trial.Trial(
+            on=on,
+            record=kept,
+            leases=place,
+            parallel=arguments.parallel,
+            pause=arguments.pause,
+            stands=stands,
+            bodies=await _bodies(cloud, plan) if any(stand.left for stand in stands.values()) else {},
+        )
+        stopped = await _until_signalled(work)
     found = results.count(plan, kept.lines(), made_at=clock.wall(), ended=work.ended)
     text = json.dumps(pod_test.plain(found), indent=2)
     record.write(kept.folder, record.REPORT, text + "\n")
