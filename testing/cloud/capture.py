@@ -30,7 +30,7 @@ def capture(scenario: str) -> dict[str, Any]:
                     with urllib.request.urlopen(f"{address}status.json", timeout=60) as answer:
                         told: dict[str, Any] = json.load(answer)
                     if told["stage"] in _STAGES:
-                        return told
+                        return {**told, "ssh_host_keys": []}  # they would be this machine's own
             raise AssertionError("its events ended before its boot did")
         finally:
             boot.terminate()

@@ -136,7 +136,7 @@ class RealCloud(Cloud):
             "mounts": {"network": [{"volumeId": volume, "path": "/workspace"}]},
             "startSsh": True,
             "cmd": [
-                *("run", "--serve", "0.0.0.0:8421", "--token-file", "/workspace/token", "--with", "/start.sh"),
+                *("run", "--serve", "0.0.0.0:8421", "--with", "/start.sh"),
                 *("--on-failure", "hold", "--attempts", "2", "--delay", "200ms", "--", "python3", "/app/main.py"),
             ],
         }
@@ -148,8 +148,6 @@ class RealCloud(Cloud):
         command.parent.mkdir(exist_ok=True)
         command.write_text(f'#!/bin/sh\nexec {Path(sys.executable).parent / "firstlight"} "$@"\n')
         command.chmod(0o755)
-        (folder / "token").write_text(self.token)
-        (folder / "token").chmod(0o600)
         return folder
 
 

@@ -158,6 +158,7 @@ def shape(value):
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["", *inside.faults()])
 def test_simulated_pods_report_as_the_installed_command_does(fault):
+    """Where it fails because a field is new: `python testing/cloud/capture.py` with the names in testing/cloud/status."""
     assert shape(json.loads(inside.template(fault))) == shape(capture.capture(fault or "healthy"))
 
 
