@@ -42,6 +42,7 @@ VERBS = (
     ("logs", "print what the app has printed, and follow it"),
     ("ctl", "give a running firstlight an order: restart, stop, retry, rediagnose"),
     ("timeline", "show where the time of the last boot went"),
+    ("install", "put the tool and what goes with it on a volume, or take it off again"),
     ("pod", "configure, test, watch and move pods from outside"),
     ("rehearse", "run a whole cold start on a simulated machine, without a GPU"),
     ("config", "show every setting and where it came from, or check a file of settings"),
@@ -138,7 +139,7 @@ def build(verb: str, module: Verb) -> Parser:
     parser = Parser(
         prog=f"firstlight {verb}",
         description=(module.__doc__ or "").strip().partition("\n")[0],
-        usage=f"firstlight {verb} [options] -- COMMAND [ARGUMENT ...]" if takes_command else None,
+        usage=getattr(module, "USAGE", f"firstlight {verb} [options] -- COMMAND [ARGUMENT ...]" if takes_command else None),
         allow_abbrev=False,
         formatter_class=_formatter,
     )
