@@ -417,3 +417,15 @@ def test_without_openssh_it_is_said_in_a_line(ssh: Ssh) -> None:
 def test_pinned_keys_lie_in_the_users_state_directory() -> None:
     assert openssh.default_folder({"XDG_STATE_HOME": "/s"}) == "/s/firstlight/known-hosts"
     assert openssh.default_folder({"XDG_STATE_HOME": "relative"}) == os.path.expanduser("~/.local/state/firstlight/known-hosts")
+
+
+def test_what_nobody_asked_for_in_a_month_goes(sshd: Sshd, ssh: Ssh) -> None:
+    pin(ssh, at(sshd), (), pod="long-gone")
+    pin(ssh, at(sshd), (), pod="of-late")
+    now = os.stat(os.path.join(ssh.known_hosts, os.listdir(ssh.known_hosts)[0])).st_mtime
+    for name in os.listdir(ssh.known_hosts):
+        age = (31 if name.startswith("long-gone") else 29) * 86400
+        os.utime(os.path.join(ssh.known_hosts, name), (now - age, now - age))
+    pin(ssh, at(sshd), (), pod="today")
+
+    assert sorted(name.partition("@")[0] for name in os.listdir(ssh.known_hosts)) == ["of-late", "today"]

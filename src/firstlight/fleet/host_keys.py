@@ -11,7 +11,6 @@ import hashlib
 import os
 import re
 import tempfile
-import time
 from collections.abc import Iterable, Sequence
 
 from firstlight import errors
@@ -120,9 +119,10 @@ def _keep(file: str, alias: str, keys: Iterable[str], pod: str) -> None:
         with open(descriptor, "w", encoding="ascii") as lines:
             lines.writelines(f"{alias} {key}\n" for key in keys)
         os.replace(fresh, file)
+        now = os.stat(file).st_mtime
         for name in os.listdir(folder):
             path = os.path.join(folder, name)
-            if path != file and (name.startswith(f"{_name(pod)}@") or time.time() - os.stat(path).st_mtime > _KEPT):
+            if path != file and (name.startswith(f"{_name(pod)}@") or now - os.stat(path).st_mtime > _KEPT):
                 os.unlink(path)
     except FileNotFoundError:
         pass  # another verification has forgotten the same old start
