@@ -149,3 +149,23 @@ def test_an_order_to_try_again_undoes_the_move(cloud, begin):
     inside.says("the move was undone")
     assert new.id in cloud.world.ended
     assert inside.pod.id in cloud.world.pods
+
+
+@pytest.mark.slow
+def test_a_real_pod_moves_itself_to_a_real_pod(real_cloud):
+    """Both are processes of the installed command; what the old one owes lies on the volume that both have."""
+    world = real_cloud.world
+    world.hosts.clear()
+    world.hosts["bad"] = hosts.Host(name="bad", fault="uvm-open-fails")
+    real_cloud.habits(pod_key="all")
+    body = real_cloud.body()
+    words = ["relocate" if word == "hold" else word for word in body["cmd"]]
+    place = words.index("--")
+    words[place:place] = ["--state-dir", "/workspace/.firstlight"]
+    addresses = {"RUNPOD_API_URL": real_cloud.addresses["api"], "RUNPOD_PROXY_URL": real_cloud.addresses["proxy"]}
+    old = real_cloud.pod(**{**body, "cmd": words, "env": {**body["env"], **addresses}})
+    world.hosts["good"] = hosts.Host(name="good")
+    eventually(lambda: old.id in world.ended)
+    (new,) = world.pods.values()
+    assert new.host.name == "good"
+    assert new.mounts == old.mounts

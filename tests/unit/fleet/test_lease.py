@@ -77,5 +77,5 @@ def test_a_moment_that_is_none_is_an_error(tmp_path):
 
 def test_where_leases_lie():
     assert leases.folder({"XDG_STATE_HOME": "/state"}) == "/state/firstlight/leases"
-    assert leases.folder({"HOME": "/home/a", "XDG_STATE_HOME": "not/absolute"}) == "/home/a/.local/state/firstlight/leases"
-    assert leases.folder({"HOME": "/home/a"}, "/given") == "/given"
+    assert leases.folder({"HOME": "/a/home", "XDG_STATE_HOME": "not/absolute"}) == "/a/home/.local/state/firstlight/leases"
+    assert leases.folder({"HOME": "/a/home"}, "/given") == "/given"
