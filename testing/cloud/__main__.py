@@ -37,8 +37,8 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.real and machine.missing():
         sys.exit(f"testing/cloud: {machine.missing()}")
-    place = contract.path()
-    if place is None:
+    document = contract.here()
+    if document is None:
         print("testing/cloud: nothing is held against RunPod's document: it is not here (FIRSTLIGHT_CONTRACT)", file=sys.stderr)
     machines = machine.Machines(Path(chosen.real).resolve()) if chosen.real else None
     world = World(habits=Habits(**chosen.habits), runner=machines)
@@ -47,7 +47,7 @@ def main() -> None:
     # uvicorn raises it anew once it has ended: that must not keep us from taking down what runs.
     signal.signal(signal.SIGTERM, lambda *_: None)
     try:
-        anyio.run(_serve, service.application(world, contract.Contract.read(place) if place else None), chosen.port, machines)
+        anyio.run(_serve, service.application(world, document), chosen.port, machines)
     finally:
         if machines:
             machines.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Mapping
@@ -19,6 +20,13 @@ def path() -> Path | None:
     if told:
         return Path(told)
     return next((folder / _FILE for folder in Path(__file__).resolve().parents if (folder / _FILE).is_file()), None)
+
+
+@functools.cache
+def here() -> Contract | None:
+    """The document, where it is; read once."""
+    place = path()
+    return Contract.read(place) if place else None
 
 
 class Contract:

@@ -30,7 +30,7 @@ def events(world: World, pod: Pod, source: str | None) -> list[tuple[str, dict[s
     return found
 
 
-def stream(world: World, name: str, request: Request, check: Callable[[int, str | None, bytes], None]) -> StreamingResponse:
+def stream(world: World, name: str, request: Request, check: Callable[[int, str | None, bytes], None], *, keeps: bool) -> StreamingResponse:
     """The lines that were asked for, and those that come, until the pod is gone or the asker is."""
     pod = world.pod(name)
     source = request.query_params.get("source")
@@ -50,7 +50,7 @@ def stream(world: World, name: str, request: Request, check: Callable[[int, str 
             for key, data in new:
                 after = key
                 yield f"id: {key}\ndata: {json.dumps(data)}\n\n"
-            if world.pods.get(pod.id) is not pod or request.query_params.get("follow") == "false":
+            if world.pods.get(pod.id) is not pod or not keeps:
                 return
             await anyio.sleep(_PERIOD)
 

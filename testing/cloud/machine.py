@@ -12,7 +12,7 @@ import sys
 import threading
 from pathlib import Path
 
-from cloud import network, pods
+from cloud import hosts, network, pods
 from cloud.pods import Container, Pod
 from cloud.world import World
 
@@ -22,6 +22,8 @@ _UNSHARE = ("unshare", "--pid", "--fork", "--mount", "--net", "--uts", "--ipc", 
 _PAUSE = 0.5
 # From the polite signal to the other, in seconds; docker's own.
 _GRACE = 10.0
+# What runs on such a host, whatever was ordered.
+_INSTEAD = {hosts.LOOPS: ["false"], hosts.DARK: ["sleep", "infinity"]}
 # Of an image that says nothing else.
 _IMAGE_COMMAND = ("/start.sh",)
 
@@ -182,7 +184,13 @@ class Life:
         layer.mkdir(parents=True)
         # A layer cannot lie on a layer: the folder may be in a container itself.
         subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "layer", str(layer)], check=True)
-        told = {"scenario": container.fault or "healthy", "name": pod.gpu, "uuids": container.gpus, "driver": pod.host.driver}
+        of_cloud = container.fault in hosts.OF_THE_CLOUD
+        told = {
+            "scenario": "healthy" if of_cloud else container.fault or "healthy",
+            "name": pod.gpu,
+            "uuids": container.gpus,
+            "driver": pod.host.driver,
+        }
         made = subprocess.run(
             [sys.executable, str(_HERE / "build_machine.py"), str(self._folder / "machine")],
             input=json.dumps(told).encode(),
@@ -190,6 +198,10 @@ class Life:
             check=True,
         )
         machine = json.loads(made.stdout)
+        with (self._folder / "machine/proc/1/environ").open(
+            "ab"
+        ) as environ:  # what the simulated machine says of PID 1, who here is the pod's
+            environ.write(b"".join(os.fsencode(f"{name}={value}") + b"\0" for name, value in container.env.items()))
         mounts = {str(self._folder / "machine"): str(self._folder / "machine")}
         volume = self._machines.volume(pod)
         if volume:
@@ -204,7 +216,7 @@ class Life:
             "python": os.path.realpath(sys.executable),
             "preload": str(self._folder / "machine" / "lib" / "libfirstlight-machine.so"),
             "libraries": machine["libraries"],
-            "argv": [*container.entrypoint, *container.cmd] or list(_IMAGE_COMMAND),
+            "argv": _INSTEAD.get(container.fault) or [*container.entrypoint, *container.cmd] or list(_IMAGE_COMMAND),
             "env": {**image, **machine["environment"], **container.env},
         }
 

@@ -8,9 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from cloud import commands
-from cloud.hosts import Host
+from cloud.hosts import LOOPS, Host
 
 PROVISIONING, STARTING, RUNNING, EXITED, ERROR, TERMINATED = "PROVISIONING STARTING RUNNING EXITED ERROR TERMINATED".split()
+
+# How long a container lives that ends by itself, until it is started again, in seconds.
+LOOP = 5.0
 
 # What may be asked for in each state, as the document has it.
 ACTIONS: Mapping[str, tuple[str, ...]] = {
@@ -145,12 +148,15 @@ def _direct(pod: Pod, now: float) -> dict[str, Any] | None:
 def _runtime(pod: Pod, now: float) -> dict[str, Any] | None:
     if pod.status != RUNNING or pod.container is None:
         return None
+    uptime = now - pod.container.began
+    if pod.container.fault == LOOPS:
+        uptime %= LOOP
     ports = [
         {"private": private, "public": public, "type": "tcp", "ip": pod.host.address} for private, public in pod.published(now).items()
     ]
     ports += [{"private": port, "public": None, "type": "http", "ip": None} for port in numbered(pod.container.ports, "http")]
     return {
-        "uptime": int(now - pod.container.began),
+        "uptime": int(uptime),
         "gpus": [{"util": 0, "memoryUtil": 0} for _ in pod.container.gpus],
         "cpu": {"util": 1},
         "memory": {"util": 1},

@@ -50,6 +50,7 @@ class Service:
     Attributes:
         violations: where our own answers break the document.
         complaints: where the client's requests break it.
+        keeps_streams: a log stays open. Without, it ends once all is told, as a connection does that breaks.
     """
 
     world: World
@@ -57,6 +58,7 @@ class Service:
     calls: list[Call] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
+    keeps_streams: bool = True
 
     def __post_init__(self) -> None:
         self._quota = quota.Quota()
@@ -97,7 +99,8 @@ class Service:
         if self.world.habits.latency:
             await anyio.sleep(self.world.habits.latency)
         call.status = response.status_code
-        response.headers.update(self._quota.headers(self.world.habits.quotas, self.world.now()))
+        if response.status_code != 401:
+            response.headers.update(self._quota.headers(self.world.habits.quotas, self.world.now()))
         return response
 
     async def _operation(self, request: Request, route: routes.Route, name: str, raw: bytes, call: Call) -> Response:
@@ -114,7 +117,7 @@ class Service:
                 self.complaints += [f"{route.operation}: {error}" for error in errors]
                 raise RefusedError(422, "Request validation failed.", errors)
         if route.operation == "getPodLogs":
-            return logs.stream(self.world, name, request, self._check(route))
+            return logs.stream(self.world, name, request, self._check(route), keeps=self.keeps_streams)
         status, told = operations.do(self.world, route.operation, name, body, request.query_params, len(raw))
         response = Response(status_code=status) if told is None else JSONResponse(told, status)
         if trouble:

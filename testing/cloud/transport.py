@@ -11,7 +11,8 @@ class Transport(httpx2.AsyncBaseTransport):
     """What a client of httpx2 takes in place of a network."""
 
     def __init__(self, service: Service) -> None:
-        """Requests go to this one, whatever host they name."""
+        """Requests go to this one, whatever host they name. An answer is taken whole: no stream may stay open."""
+        service.keeps_streams = False
         self._inner = httpx2.ASGITransport(service)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:

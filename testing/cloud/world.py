@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import string
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from cloud import commands, hosts, orders, pods
 from cloud.habits import Habits, Trouble
@@ -43,6 +44,20 @@ class Runner(Protocol):
 
     def address(self, pod: Pod, port: int) -> int | None:
         """Where on this machine's loopback a port of the pod is reached."""
+
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def _alone(method: _Method) -> _Method:
+    """One at a time: tests ask from a thread of their own."""
+
+    @functools.wraps(method)
+    def locked(self: World, *arguments: Any, **named: Any) -> Any:
+        with self.lock:
+            return method(self, *arguments, **named)
+
+    return locked  # type: ignore[return-value]
 
 
 class World:
@@ -84,7 +99,7 @@ class World:
         self.given: dict[str, str] = {}  # further variables of every container
         self.runner = runner
         self._start_clock: float | None = None
-        self._lock = threading.RLock()  # tests look from a thread of their own
+        self.lock = threading.RLock()
         self._began = began or datetime.now(timezone.utc)
 
     @property
@@ -105,22 +120,22 @@ class World:
 
     # What time does
 
+    @_alone
     def settle(self) -> float:
         """Let happen what is due. The time now."""
-        with self._lock:
-            now = self.now()
-            for pod in list(self.pods.values()):
-                while pod.due and pod.due[0][0] <= now:
-                    at, status = pod.due.pop(0)
-                    self._become(pod, status, at)
+        now = self.now()
+        for pod in self.pods.values():
+            while pod.due and pod.due[0][0] <= now:
+                at, status = pod.due.pop(0)
+                self._become(pod, status, at)
         return now
 
+    @_alone
     def hurry(self, pod: Pod, status: str) -> None:
         """Let a pod become now what it would become later."""
-        with self._lock:
-            while pod.status != status:
-                _, following = pod.due.pop(0)
-                self._become(pod, following, self.now())
+        while pod.status != status:
+            _, following = pod.due.pop(0)
+            self._become(pod, following, self.now())
 
     def _become(self, pod: Pod, status: str, at: float) -> None:
         pod.status = status
@@ -213,14 +228,15 @@ class World:
         return self.pods[pod_id]
 
     def told(self, pod: Pod) -> dict[str, Any]:
-        """The pod as the API answers it."""
-        return pods.told(pod, self.settle(), self.stamp)
+        """The pod as the API answers it. Whoever has found it has let happen what was due."""
+        return pods.told(pod, self.now(), self.stamp)
 
     def listed(self, *, clusters: bool = False) -> list[Pod]:
         """What a list holds: all but pods of clusters, and pods that have only just been made."""
         now = self.settle()
         return [pod for pod in self.pods.values() if (clusters or not pod.cluster) and now >= pod.created_at + self.habits.list_lag]
 
+    @_alone
     def create(self, body: Mapping[str, Any], size: int = 0) -> Pod:
         """A new pod, on a host that fits.
 
@@ -228,7 +244,7 @@ class World:
             RefusedError: by a rule, or for want of such a host.
         """
         now = self.settle()
-        spec = orders.resolved(body, self.templates, size, LARGEST)
+        spec = orders.resolved(body, {**self.others, **self.templates}, size, LARGEST)
         orders.check_create(spec, self.volumes)
         gpu = spec.get("gpu") or {}
         if self.balance is not None and self.balance <= self.spent():
@@ -286,11 +302,12 @@ class World:
         """USD an hour of one GPU."""
         return self.prices[gpu][cloud == "COMMUNITY"]
 
+    @_alone
     def update(self, pod_id: str, body: Mapping[str, Any], size: int = 0) -> Pod:
         """Change what a body names."""
         pod = self.pod(pod_id)
         orders.own(pod)
-        change = orders.resolved(body, self.templates, size, LARGEST, creates=False)
+        change = orders.resolved(body, {**self.others, **self.templates}, size, LARGEST, creates=False)
         changed = orders.check_update(pod, change)
         pod.args = orders.command(pod.args, change)
         for name in ("name", "image", "disk", "registry", "locked"):
@@ -305,6 +322,7 @@ class World:
             self._restart(pod)
         return pod
 
+    @_alone
     def act(self, pod_id: str, action: str) -> Pod:
         """Start, stop or restart."""
         pod = self.pod(pod_id)
@@ -343,6 +361,7 @@ class World:
         pod.billed_since = now
         self._schedule_start(pod, now)
 
+    @_alone
     def terminate(self, pod_id: str) -> None:
         """Delete it, with what lies on its host."""
         pod = self.pod(pod_id)

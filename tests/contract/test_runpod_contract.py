@@ -16,6 +16,7 @@ import pytest
 from cloud import contract
 from runpod_document import Document, Read
 
+from firstlight.fleet import like
 from firstlight.providers.runpod import shapes
 from firstlight.providers.runpod.access import API, Access
 from firstlight.providers.runpod.client import Client
@@ -76,7 +77,7 @@ POD = {
     "createdAt": {"string"},
     "startedAt": {"string", "null"},
 }
-TEMPLATE = {**CONTAINER, "serverless": {"boolean"}, "allowedCudaVersions": {"array"}}
+TEMPLATE = {**CONTAINER, "serverless": {"boolean"}, "public": {"boolean"}, "allowedCudaVersions": {"array"}}
 PRICE = {"price": {"object"}, "price.secure": {"number"}, "price.community": {"number"}}
 
 
@@ -213,6 +214,17 @@ def test_what_is_sent_is_in_the_document(name: str, call: Sent, told: Mapping[st
     # The service passes over a parameter that it does not know, and answers what was not asked.
     parameters = {one["name"] for one in contract.Contract(told).operations[name][3]}
     assert set(request.url.params) <= parameters
+
+
+def test_an_order_for_a_like_pod_is_in_the_document(told: Mapping[str, Any], document: Document) -> None:
+    """Made from a pod that has every field that there is."""
+    every = document.example(document.schema("Pod"))
+    for mounts in ({}, {"persistent": every["mounts"]["persistent"]}, {"network": every["mounts"]["network"]}):
+        gpu = {name: value for name, value in every.items() if name != "cpu"}
+        cpu = {name: value for name, value in every.items() if name != "gpu"}
+        for pod in (gpu, cpu):
+            body = like.like(shapes.pod({**pod, "mounts": mounts}), min_cuda="12.8" if pod is gpu else None)
+            assert contract.Contract(told).request_errors("createPod", {}, {}, body) == []
 
 
 @pytest.mark.parametrize(

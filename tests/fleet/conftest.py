@@ -8,7 +8,7 @@ import secrets
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -81,8 +81,7 @@ class Cloud:
 @contextlib.contextmanager
 def listening(world: World) -> Iterator[Cloud]:
     """The cloud of this world on a socket."""
-    place = contract.path()
-    application = service.application(world, contract.Contract.read(place) if place else None)
+    application = service.application(world, contract.here())
     running = server.server(application)
     thread = threading.Thread(target=anyio.run, args=(server.serve, running))
     thread.start()
@@ -100,6 +99,21 @@ def cloud() -> Iterator[Cloud]:
     """RunPod on localhost. Whatever it answers is as RunPod's document has it, where that is here."""
     with listening(World()) as found:
         yield found
+
+
+@pytest.fixture
+def in_process() -> Iterator[Callable[..., service.Service]]:
+    """Makes clouds for clients in this process (transport.Transport), on the event loop's own clock: see cloud.virtual. What it is
+    called with is the world's."""
+    made: list[service.Service] = []
+
+    def make(**named: Any) -> service.Service:
+        made.append(service.application(World(**{"clock": anyio.current_time, **named}), contract.here()))
+        return made[-1]
+
+    yield make
+    for application in made:
+        assert application.violations == []
 
 
 @dataclass
@@ -122,7 +136,7 @@ class RealCloud(Cloud):
             "mounts": {"network": [{"volumeId": volume, "path": "/workspace"}]},
             "startSsh": True,
             "cmd": [
-                *("run", "--serve", "0.0.0.0:8421", "--token-file", "/workspace/token", "--with", "/start.sh"),
+                *("run", "--serve", "0.0.0.0:8421", "--with", "/start.sh"),
                 *("--on-failure", "hold", "--attempts", "2", "--delay", "200ms", "--", "python3", "/app/main.py"),
             ],
         }
@@ -134,8 +148,6 @@ class RealCloud(Cloud):
         command.parent.mkdir(exist_ok=True)
         command.write_text(f'#!/bin/sh\nexec {Path(sys.executable).parent / "firstlight"} "$@"\n')
         command.chmod(0o755)
-        (folder / "token").write_text(self.token)
-        (folder / "token").chmod(0o600)
         return folder
 
 

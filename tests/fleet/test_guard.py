@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from firstlight.fleet import start
+from firstlight.fleet import configure as fleet, start
+from firstlight.providers.runpod import shapes
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = "/workspace/firstlight/firstlight.pyz"
@@ -26,10 +27,11 @@ SCRIPT = "/workspace/firstlight/firstlight"
 
 ENTER = """set -e
 cd "$1"; shift
+ip link set lo up
 mount --rbind /usr usr; mount --rbind /dev dev; mount -t proc proc proc
 exec chroot . "$@"
 """
-NAMESPACE = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
+NAMESPACE = ("unshare", "--mount", "--pid", "--net", "--fork", "--kill-child")
 
 WORKS = """#!/bin/sh
 if [ "$1" = --version ]; then echo firstlight 1; exit; fi
@@ -60,19 +62,19 @@ class Container:
         place.write_text(text)
         place.chmod(mode)
 
-    def start(self, *argv: str) -> subprocess.Popen[str]:
+    def start(self, *argv: str, **environment: str) -> subprocess.Popen[str]:
         """Start it, with this as PID 1."""
         words = [*NAMESPACE, "sh", "-c", ENTER, "sh", str(self.root), *argv]
-        given = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+        given = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **environment}
         popen = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=given, start_new_session=True
         )
         self.running.append(popen)
         return popen
 
-    def run(self, *argv: str) -> tuple[int, str, str]:
+    def run(self, *argv: str, **environment: str) -> tuple[int, str, str]:
         """Start it and wait for its end: exit code, standard output, standard error."""
-        popen = self.start(*argv)
+        popen = self.start(*argv, **environment)
         output, error = popen.communicate()
         return popen.returncode, output, error
 
@@ -90,6 +92,8 @@ def container(tmp_path: Path) -> Iterator[Container]:
     outcome = subprocess.run([*NAMESPACE, "true"], capture_output=True, text=True, check=False)
     if outcome.returncode:
         pytest.skip(f"no namespaces: {outcome.stderr.strip()}")
+    if shutil.which("ip") is None:
+        pytest.skip("no ip (iproute2) to bring the namespace's loopback up")
     container = Container(tmp_path / "root")
     yield container
     container.end()
@@ -193,6 +197,44 @@ def test_the_real_file_becomes_pid_1_and_no_shell_is_left(container: Container, 
     processes = json.loads(output)
     assert processes["1"][1:5] == ["-IS", PROGRAM, "run", "--gpus"]
     assert not [words for words in processes.values() if start.GUARD in words]
+
+
+# Asks as RunPod's proxy does, by the address that the pod is published at; prints what it is told with the token, and without.
+ASK = """
+import http.client, json, os, sys, time
+while not os.path.exists("/tmp/image-started"):
+    time.sleep(0.01)
+def ask(headers):
+    while True:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", 8421)
+            connection.request("GET", "/status.json", headers={"Host": "abc-8421.proxy.runpod.net", "X-Forwarded-For": "192.0.2.1", **headers})
+            answer = connection.getresponse()
+            return json.loads(answer.read())
+        except ConnectionRefusedError:
+            time.sleep(0.01)
+print(json.dumps([ask({"Authorization": "Bearer " + sys.argv[1]}), ask({})]), flush=True)
+"""
+
+
+def test_what_is_planned_starts_and_is_read_with_the_token_that_was_planned(container: Container, onefile: Path) -> None:
+    """The whole of it: the stored command and the variables of a plan, in a container, with the real one file."""
+    shutil.copyfile(onefile, container.root / PROGRAM.lstrip("/"))
+    container.put("/start.sh", "#!/bin/sh\n: > /tmp/image-started\nexec tail -f /dev/null\n")
+    token = "t0ken-" * 7
+    told = {"id": "abc", "status": "EXITED", "mounts": {"persistent": {"size": 20, "path": "/workspace"}}, "env": {"MODE": "a b"}}
+    wishes = fleet.Wishes(command=("python3", "-c", ASK, token), options={"gpus": ("none",)})
+    plan = fleet.configure(shapes.pod(told), wishes, token=token)
+    assert not plan.refusals
+    command = shapes.command(plan.args)
+
+    code, output, error = container.run(*command.entrypoint, *command.cmd, RUNPOD_POD_ID="abc", **plan.env)
+
+    assert code == 0, error
+    opened, closed = json.loads(output)
+    assert opened["gpus"] == []
+    assert "gpus" not in closed
+    assert token not in error
 
 
 def test_a_file_that_was_cut_off_while_it_was_copied_does_not_end_the_pod(container: Container, onefile: Path) -> None:

@@ -96,7 +96,7 @@ def test_a_stop_clears_the_container_and_keeps_the_volume(real_cloud):
     first, port = host_keys(pod), pod.public[22]
     made = ssh(real_cloud, pod, "touch /root/mine /workspace/kept; ls -A /root")
     assert "mine" in made.stdout
-    assert files_in(real_cloud.machines.volume(pod)[0]) == ["firstlight", "kept", "token"]
+    assert files_in(real_cloud.machines.volume(pod)[0]) == ["firstlight", "kept"]
     real_cloud.world.act(pod.id, "stop")
     wait_for(real_cloud, pod, "EXITED")
     real_cloud.world.act(pod.id, "start")
@@ -120,6 +120,14 @@ def test_a_start_command_that_ends_is_started_again_and_again(real_cloud):
     pod = real_cloud.pod(entrypoint=["/bin/sh", "-c"], cmd=["echo once more; exit 3"])
     wait_for_line(real_cloud, pod, "once more", count=3)
     wait_for_line(real_cloud, pod, "container exited with 3", count=2)
+    assert real_cloud.world.pod(pod.id).status == "RUNNING"
+
+
+@pytest.mark.slow
+def test_on_a_host_that_breaks_containers_they_end_whatever_was_ordered(real_cloud):
+    real_cloud.world.hosts["host-1"].fault = "restart-loop"
+    pod = real_cloud.pod()
+    wait_for_line(real_cloud, pod, "container exited with 1", count=2)
     assert real_cloud.world.pod(pod.id).status == "RUNNING"
 
 
@@ -162,3 +170,13 @@ def test_nothing_is_left_of_a_pod_that_was_terminated(real_cloud):
         time.sleep(0.05)
     assert files_in(folder) == []
     assert str(folder) not in Path("/proc/self/mountinfo").read_text()
+
+
+@pytest.mark.slow
+def test_hostile_words_reach_the_process_byte_for_byte(real_cloud):
+    words = ["", " a  b ", "it's", '"', "$(touch /tmp/x)", "`id`", "a\nb", "\\", "{}", "--", "é☃", "*", "~", "\t"]
+    script = "import json, os, sys; print(json.dumps([sys.argv[1:], os.environ['HOSTILE']]), flush=True); sys.stdin.read(); __import__('time').sleep(1e6)"
+    pod = real_cloud.pod(entrypoint=["python3", "-c", script], cmd=words, env={"HOSTILE": "\n".join(words)})
+    wait_for_line(real_cloud, pod, "touch")
+    said = next(line for _, source, line in pod.logs if source == "container" and "touch" in line)
+    assert json.loads(said) == [words, "\n".join(words)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from firstlight.cli import main
 from firstlight.faults.catalogue import CATALOGUE
 from firstlight.rehearse import scenario, stage
 from firstlight.system.loop import Loop
@@ -121,6 +123,9 @@ def test_the_tool_on_the_volume_starts_there_and_installs_itself_unchanged(by: S
     before = tree(volume)
     assert "nothing to do" in install(volume, by=(sys.executable, "-I", "-S", tool))
     assert tree(volume) == before
+    # It takes itself off: nothing of what it still has to do may lie in the file that is gone.
+    assert f"removed  {tool}\n" in install(volume, "--uninstall", by=("sh", volume / "firstlight/firstlight"))
+    assert not list(volume.iterdir())
 
 
 def test_the_tool_on_the_volume_serves_its_page(installed: Path, tmp_path: Path) -> None:
@@ -171,8 +176,11 @@ def belongings(volume: Path) -> None:
     (volume / ".firstlight/boots/a.jsonl").write_text("{}\n")
 
 
-def test_what_was_there_is_kept_and_put_back_exactly(volume: Path) -> None:
+@pytest.mark.parametrize("folder", [False, True], ids=["", "with a folder of the tool's name"])
+def test_what_was_there_is_kept_and_put_back_exactly(folder: bool, volume: Path) -> None:
     belongings(volume)
+    if folder:
+        (volume / "firstlight").mkdir()
     before = tree(volume)
     said = install(volume)
     assert f"replaced  {volume}/cuda_init.sh (what was there is cuda_init.sh.before-firstlight)\n" in said
@@ -373,6 +381,7 @@ def test_the_tool_is_not_replaced_under_a_firstlight_that_runs_from_it(volume: P
         assert said.startswith(f"firstlight: cannot replace {tool}: firstlight runs from it (pid {running.pid}")
         assert tree(volume) == before
         install(volume, "--while-running")
+        assert install(volume, "--uninstall", code=64) == said
         running.communicate()
     assert (volume / "firstlight/firstlight.pyz.before-firstlight").read_bytes() == before["firstlight/firstlight.pyz"][1]
 
@@ -408,6 +417,18 @@ def test_the_guide_has_every_fault(installed: Path) -> None:
     for fault in CATALOGUE:
         assert f"\n## {fault.id}\n" in guide
         assert f"](#{fault.id}) |" in guide
+
+
+@pytest.mark.parametrize("name", ["CLAUDE.md", "COLD_START_CHECKLIST.md", "MONITORING.md"])
+def test_each_command_that_a_page_names_is_one(name: str, volume: Path) -> None:
+    install(volume)
+    text = (volume / name).read_text().replace(f"sh {volume}/firstlight/firstlight", "firstlight")
+    commands = [shlex.split(words) for words in re.findall(r"`firstlight ([^`…]+)`", text)]
+    assert commands
+    for verb, *words in commands:
+        assert verb in dict(main.VERBS)
+        if verb not in main.GROUPS and words[:1] != ["run"] and (verb, words) != ("run", []):
+            main.build(verb, importlib.import_module(f"firstlight.cli.{verb}")).parse_args(words)
 
 
 # Sourced where its status is asked for; then what the shell has that it did not have before.
@@ -520,10 +541,24 @@ def test_without_wait_env_does_not_wait() -> None:
     assert "waiting for" not in done.stderr
 
 
-@linux
-def test_it_takes_nothing_of_the_standard_input_of_a_script(installed: Path, healthy) -> None:
-    done = run("sh", "-s", "--", installed, stdin=None, input='. "$1/cuda_init.sh"\necho "went on"\n', env=healthy[1])
+@pytest.mark.parametrize("name", SHELLS)
+def test_it_takes_nothing_of_the_standard_input_of_a_script(name: str, volume: Path) -> None:
+    install(volume)
+    (volume / "firstlight/firstlight").write_text("#!/bin/sh\ncat >/dev/null\n")  # a tool that reads all it can get
+    done = run(*shell(name), "-s", volume, stdin=None, input='. "$1/cuda_init.sh"\necho "went on"\n')
     assert done.stdout == "went on\n"
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_a_tool_that_is_killed_is_no_success(name: str, volume: Path) -> None:
+    install(volume)
+    (volume / "firstlight/firstlight").write_text("#!/bin/sh\necho export MADE=1\nkill -9 $$\n")
+    done = run(*shell(name), "-c", 'if . "$1/cuda_init.sh"; then echo well; else echo "ill $? $MADE"; fi', "shell", volume)
+    assert done.stdout == "ill 137 1\n"
+    (volume / "firstlight/firstlight").write_text("#!/bin/sh\nkill -9 $PPID\n")  # the subshell that prints what is to be done
+    done = run(*shell(name), "-c", '. "$1/cuda_init.sh"; echo "$?"', "shell", volume)
+    assert done.stdout in ("", "1\n")
+    assert done.returncode == 0 or not done.stdout
 
 
 def test_without_the_tool_it_says_so(volume: Path) -> None:

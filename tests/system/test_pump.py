@@ -155,6 +155,30 @@ def test_an_output_that_somebody_made_non_blocking_loses_nothing(pump: Callable[
     assert len(out.all()) == 5_000_000
 
 
+def test_a_flood_that_nobody_copies_is_passed_on_byte_for_byte_and_its_last_lines_are_copied(pump: Callable[..., Pump]) -> None:
+    lines = b"".join(b"line %07d\n" % number for number in range(1_000_000))
+    pumped = pump(tail_size=16 << 20)
+    copier = pumped.copier()
+    os.kill(copier, signal.SIGSTOP)  # so nothing is taken from the pump, which then moves what it has no need to see
+    printing = threading.Thread(target=pumped.print, args=(lines,))
+    printing.start()
+    eventually(lambda: waiting(pumped.read_end) == fcntl.fcntl(pumped.read_end, fcntl.F_GETPIPE_SZ))
+
+    out = pumped.read()
+    printing.join()
+    os.kill(copier, signal.SIGCONT)
+    copy = pumped.folder / "instance/app.log"
+    eventually(lambda: copy.exists() and copy.read_bytes().endswith(b"line 0999998\nline 0999999\n"))
+    pumped.finish()
+
+    assert out.all() == lines
+    assert pumped.drained["streams"]["app/stdout"] == len(lines)
+    copied = copy.read_bytes()
+    missing = sum(map(int, re.findall(rb"\[firstlight: (\d+) bytes were not copied\]", copied)))
+    kept = re.sub(rb"\n?\[firstlight: \d+ bytes were not copied\]\n", b"", copied)
+    assert len(kept) + missing == len(lines)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signals_to_the_whole_group_do_not_end_it(pump: Callable[..., Pump], number: int) -> None:
     pumped = pump()

@@ -50,16 +50,16 @@ async def apply(cloud: Client, wanted: Plan) -> Container:
     body = wanted.body
     if not body:
         return wanted.before
-    now = await _read(cloud, wanted.before)
+    now = await read(cloud, wanted.before)
     if not plan.same(now, wanted.before):
         raise NotDoneError(f"cannot change {wanted.title}: somebody else has just changed it; nothing was done, look at it again")
     try:
         await _write(cloud, wanted.before, body)
     except CloudError as error:
         # An answer that was lost may have been a yes.
-        if not error.done or wanted.differs(await _read(cloud, wanted.before)):
+        if not error.done or wanted.differs(await read(cloud, wanted.before)):
             raise
-    now = await _read(cloud, wanted.before)
+    now = await read(cloud, wanted.before)
     if wrong := wanted.differs(now):
         raise NotDoneError(
             f"cannot say that {wanted.title} is as it should be: after the change, RunPod has something else for {', '.join(wrong)}; "
@@ -76,7 +76,8 @@ async def restart(cloud: Client, now: Container) -> bool:
     return True
 
 
-async def _read(cloud: Client, container: Container) -> Container:
+async def read(cloud: Client, container: Container) -> Container:
+    """The container as it is now, asked for alone: what a list holds may be older, and is not what it is compared with later."""
     return await (cloud.template(container.id) if isinstance(container, Template) else cloud.pod(container.id))
 
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from firstlight import settings
 from firstlight.apps import recipes
 from firstlight.fleet import cuda, plan, previous, start
 from firstlight.fleet.plan import Plan
+from firstlight.providers.runpod import shapes
 from firstlight.providers.runpod.shapes import Container, Pod, Template
 
-TOKEN = "FIRSTLIGHT_TOKEN"  # noqa: S105 - a name
-LEASE = "FIRSTLIGHT_LEASE"
+TOKEN = settings.TOKEN
+LEASE = settings.LEASE
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PORT = re.compile(r"(\d{1,5})/(http|tcp)")
+# A path in a word, or in a line for a shell.
+_PATH = re.compile(r"(?<![\w.:/~$}*-])/[\w.-]+(?:/[\w.@+-]+)*")
+_OF_THE_SYSTEM = tuple(f"/{name}/" for name in "bin dev etc lib lib64 proc run sbin sys tmp usr".split())
 _OUR_PORTS = (f"{start.PORT}/http", "22/tcp")
 
 
@@ -144,6 +149,8 @@ def _start(container: Container, wishes: Wishes) -> tuple[start.Start, list[str]
         raise ValueError(
             f"its command starts {start.IMAGE_START} itself, which would run twice: add --no-with, or give the command without it after --"
         )
+    if start.runs_firstlight(command):
+        raise ValueError("its command runs firstlight itself, which would then run twice: give the app's own command after --")
     program = wishes.program or (old.program if old and old.guarded else start.PROGRAM)
     return start.Start(program=program, options=options, command=command), words
 
@@ -185,12 +192,23 @@ def _advice(container: Container, found: start.Start, ports: tuple[str, ...]) ->
         words.append("it has no GPU, and firstlight will wait for one: --gpus none starts the app without")
     if found.options.get("on-failure") == ("exit",):
         words.append("RunPod starts a container again whenever it ends, and bills for it: --on-failure hold stays up instead")
+    if any(os.path.basename(word) == "start_comfyui.sh" for word in found.command):
+        words.append("start_comfyui.sh, as `firstlight install` makes it, runs firstlight itself: give the app's own command after --")
+    if isinstance(container, Pod) and container.status != shapes.EXITED and (outside := _outside(container, found.command)):
+        words.append(f"its command names {', '.join(outside)}, on no volume: unless the image brings it, it is lost")
     words += _port_advice(found, ports)
     if (needed := cuda.minimum(container.image)) is not None:
         words.append(f"its image needs a host with CUDA {needed} or newer: RunPod lets that be asked for when a pod is made, and not later")
         if isinstance(container, Pod) and container.cuda_version and cuda.older(container.cuda_version, needed):
             words.append(f"its host offers CUDA {container.cuda_version}, which is too old for it: `firstlight pod relocate` finds another")
     return words
+
+
+def _outside(container: Container, command: Sequence[str]) -> list[str]:
+    """What a command names that lies on no volume. RunPod tells nothing of a pod's files, so that is all that can be seen of data there."""
+    within = tuple(f"{path.rstrip('/')}/" for path in plan.mount_paths(container))
+    named = [path for word in command for path in _PATH.findall(word)]
+    return [path for path in dict.fromkeys(named) if not path.startswith((*within, *_OF_THE_SYSTEM)) and path != start.IMAGE_START]
 
 
 def _port_advice(found: start.Start, ports: tuple[str, ...]) -> list[str]:

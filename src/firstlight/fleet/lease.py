@@ -13,14 +13,13 @@ import secrets
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from firstlight import errors
+from firstlight import errors, settings
 from firstlight.system import clock
 
 # The variable by which a pod tells under which lease it was made.
-MARK = "FIRSTLIGHT_LEASE"
+MARK = settings.LEASE
 
 STOP, TERMINATE = "stop", "terminate"
 
@@ -55,7 +54,7 @@ class Terms:
     @property
     def age(self) -> float:
         """Seconds since the last promise."""
-        return (_moment(clock.wall()) - _moment(self.promised_at)).total_seconds()
+        return _moment(clock.wall()) - _moment(self.promised_at)
 
 
 class Lease:
@@ -278,5 +277,8 @@ def _read(path: str) -> Terms:
         raise LeaseError(f"cannot understand the lease {path}: {type(error).__name__}: {error}") from None
 
 
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+def _moment(stamp: str) -> float:
+    seconds = clock.moment(stamp)
+    if seconds is None:
+        raise ValueError(f"{stamp!r} is no time")
+    return seconds

@@ -52,7 +52,7 @@ class Plan:
     def differs(self, now: Container) -> list[str]:
         """What of a container, as it is now, is not as it should be: fields, and names of variables; never a value."""
         found = [] if now.command == shapes.command(self.args) else ["start command"]
-        found += [] if now.ports == self.ports else ["ports"]
+        found += [] if sorted(now.ports) == sorted(self.ports) else ["ports"]
         names = sorted(name for name in self.env.keys() | now.env.keys() if self.env.get(name) != now.env.get(name))
         return found + names
 

@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from firstlight import settings
 from firstlight.fleet import start
 from firstlight.providers.runpod.shapes import Container, command
 
-NAME = "FIRSTLIGHT_PREVIOUS"
+NAME = settings.PREVIOUS
 
 # Bytes. It is one variable of many in a request of 102,400, and one text of the container's environment.
 LONGEST = 32_768

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+import httpx2
 
 from firstlight import errors
 from firstlight.fleet import cost, create, lease as leases, like, sweep, verify
@@ -55,7 +56,7 @@ class Wish:
 class Step:
     """One thing that was done on the way."""
 
-    step: str  # stopping, ordering, no-capacity, ordered, leg, not-proven, proven, ended, left
+    step: str  # stopping, ordering, no-capacity, ordered, leg, not-proven, proven, left
     words: str
     pod: str | None = None
 
@@ -85,6 +86,7 @@ class Move:
     meter: cost.Meter
     hourly: float | None  # USD for a pod like it
     tell: Callable[[Step], None]
+    http: httpx2.AsyncClient | None  # asks pods; None for one of its own
 
 
 def refusal(pod: shapes.Pod, inside: Report | Silence, wish: Wish) -> str | None:
@@ -116,9 +118,17 @@ def orders(pod: shapes.Pod, min_cuda: str | None) -> tuple[dict[str, Any], ...]:
 
 
 async def begin(
-    cloud: Client, access: Access, pod: shapes.Pod, inside: Report | Silence, wish: Wish, *, place: str, tell: Callable[[Step], None]
+    cloud: Client,
+    access: Access,
+    pod: shapes.Pod,
+    inside: Report | Silence,
+    wish: Wish,
+    *,
+    place: str,
+    tell: Callable[[Step], None],
+    http: httpx2.AsyncClient | None = None,
 ) -> Moved:
-    """Take a lease in the folder `place`, and move the pod under it. `refusal` was asked before.
+    """Take a lease in the folder `place`, and move the pod under it. `refusal` was asked before; `http` asks pods (inside.client()).
 
     Raises:
         NotMovedError, CloudError, LeaseError: as `relocate` does.
@@ -135,6 +145,7 @@ async def begin(
         meter=cost.Meter(cap=wish.cap),
         hourly=cost.rate(pod, await _price(cloud, pod)),
         tell=tell,
+        http=http,
     )
     return await relocate(move)
 
@@ -186,16 +197,12 @@ async def _place(move: Move) -> tuple[shapes.Pod, int]:
     if move.wish.stop_first and move.pod.status != shapes.EXITED:
         await _stop(move)
     bodies = orders(move.pod, move.wish.min_cuda)
-    held: shapes.Pod | None = None
     last = "none was ordered"
     for number in range(1, move.wish.tries + 1):
         if move.hourly is not None and not move.meter.allows(move.hourly, anyio.current_time()):
             last = f"{last}; another try would pass the cap of {move.wish.cap:.2f} USD"
             break
         ordered = await _order(move, bodies, number)
-        if held is not None:  # it kept its place, so that we are not given the same again
-            await _end(move, held)
-            held = None
         if isinstance(ordered, CloudError):
             last = ordered.detail or str(ordered)
             if number < move.wish.tries:
@@ -208,7 +215,8 @@ async def _place(move: Move) -> tuple[shapes.Pod, int]:
             move.meter.end(ordered.id, anyio.current_time())
             move.tell(Step(step="proven", words=f"{ordered.id} is proven; {move.pod.id} is terminated now", pod=ordered.id))
             return ordered, number
-        last, held = why, ordered
+        # It keeps its place until the end, paid for, so that we are not given the same again: the API has no other way to say so.
+        last = why
         move.tell(Step(step="not-proven", words=why, pod=ordered.id))
     raise NotMovedError(f"cannot move {move.pod.id}: no pod was proven in {move.wish.tries} tries; the last: {last}")
 
@@ -245,7 +253,9 @@ async def _prove(move: Move, pod: shapes.Pod) -> str | None:
     found: verify.Verified | None = None
     with anyio.move_on_after(move.meter.left(anyio.current_time())):
         try:
-            found = await verify.verify(move.cloud, move.access, pod.id, ssh=move.wish.ssh, patience=move.wish.patience, tell=tell)
+            found = await verify.verify(
+                move.cloud, move.access, pod.id, ssh=move.wish.ssh, patience=move.wish.patience, tell=tell, http=move.http
+            )
         except CloudError as error:
             return str(error)
     if found is None:
@@ -254,16 +264,6 @@ async def _prove(move: Move, pod: shapes.Pod) -> str | None:
     if same:
         return f"it was given the same GPU as before: {', '.join(sorted(same))}"
     return None if found.ok else found.words
-
-
-async def _end(move: Move, pod: shapes.Pod) -> None:
-    """Terminate one that will not do. Where that fails it stays owed."""
-    owed = await sweep.fulfil_one(move.cloud, move.lease, Duty(TERMINATE, pod.id))
-    if owed is not None:
-        move.tell(Step(step="left", words=owed.words, pod=pod.id))
-        return
-    move.meter.end(pod.id, anyio.current_time())
-    move.tell(Step(step="ended", words=f"{pod.id} was terminated", pod=pod.id))
 
 
 async def _stop(move: Move) -> None:

@@ -38,6 +38,7 @@ DEFAULTS: Mapping[str, tuple[str, ...]] = {"with": (IMAGE_START,), "on-failure":
 
 _OPTIONS = {option.name: option for option in settings.OPTIONS}
 _NAMES_IMAGE_START = re.compile(rf"(?<![\w./-]){re.escape(IMAGE_START)}(?![\w./-])")
+_RUNS_FIRSTLIGHT = re.compile(r"(?:^|[\s/\"'])firstlight(?:\.pyz)?[\"']?\s+run(?:\s|$)", re.MULTILINE)
 _SHELLS = ("sh", "bash", "dash")
 
 
@@ -112,6 +113,11 @@ def _options(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
 def names_image_start(words: Sequence[str]) -> bool:
     """Whether the command starts the image's /start.sh itself, by its own words or in a line for a shell."""
     return any(_NAMES_IMAGE_START.search(word) for word in words)
+
+
+def runs_firstlight(words: Sequence[str]) -> bool:
+    """Whether the command is `firstlight run`, or a line for a shell that holds it."""
+    return _RUNS_FIRSTLIGHT.search("\n".join(words)) is not None
 
 
 def is_image_start(words: Sequence[str]) -> bool:

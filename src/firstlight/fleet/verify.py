@@ -255,7 +255,8 @@ class _Course:
             return
         if judge.program(self._known) is not None:
             await self._proven.wait()
-            await self._leg(SSH_CUDA, patience.session, patience.pause, self._session_cuda)
+            # A connection may break once; what hangs has hung by then, and says so itself.
+            await self._leg(SSH_CUDA, patience.session + 2 * openssh.CONNECT_TIMEOUT, patience.pause, self._session_cuda)
 
     async def _endpoint(self, _: float) -> Verdict:
         if "22/tcp" not in self._known.ports:

@@ -162,7 +162,7 @@ class Watch:
             self.tell(Told(event=step.step, pod=step.pod or pod.id, words=step.words))
 
         try:
-            moved = await relocation.begin(self.cloud, self.access, pod, told, wish, place=self.rules.place, tell=tell)
+            moved = await relocation.begin(self.cloud, self.access, pod, told, wish, place=self.rules.place, tell=tell, http=self.http)
         except errors.Error as error:
             self._not_before[pod.id] = anyio.current_time() + _AGAIN
             self.tell(Told(event="not-moved", pod=pod.id, words=str(error)))

@@ -74,7 +74,7 @@ def tell(before: Seen | None, now: Seen) -> tuple[Told, ...]:
         if before is None or before.status not in (None, shapes.TERMINATED):
             events.append(("lost", "RunPod knows it no more"))
     elif now.status != shapes.RUNNING:
-        if before is None or before.status != now.status:
+        if now.status in (shapes.EXITED, shapes.ERROR) and (before is None or before.status != now.status):
             events.append(("stopped", f"it is {now.status}"))
     elif isinstance(inside, Silence):
         if not isinstance(was, Silence):

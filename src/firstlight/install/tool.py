@@ -46,6 +46,7 @@ def _from_wheel(package: str) -> bytes:
         else:
             libraries.update(files)
     contents["libraries.zip"] = _archive(libraries, b"", zipfile.ZIP_STORED)
+    contents["control.zip"] = _archive({}, b"", zipfile.ZIP_STORED)  # the built one divides them, so that an agent reads its own alone
     return _archive(contents, _SHEBANG, zipfile.ZIP_DEFLATED)
 
 
@@ -83,7 +84,9 @@ def _files(distribution: str) -> dict[str, bytes]:
     return {
         str(file): file.read_binary()
         for file in importlib.metadata.files(distribution) or ()
-        if ".." not in file.parts and file.suffix not in (".pyc", ".so") and not file.parts[0].endswith(".dist-info")
+        if ".." not in file.parts
+        and file.suffix not in (".pyc", ".so")
+        and (not file.parts[0].endswith(".dist-info") or file.name == "METADATA")  # some ask for their own version
     }
 
 

@@ -68,6 +68,8 @@ class Status:
     companions: tuple[Companion, ...]
     hold: str | None  # why we only stay up, while we do
     asks: str | None  # what a control plane is asked for: "relocate"
+    moving: bool  # another pod is being ordered in this one's place, by us
+    move: str | None  # what was last said of that
     code: int | None  # firstlight's own exit code, once it has ended
 
     @property
@@ -92,6 +94,7 @@ def status(events: Sequence[Event]) -> Status:
     stage = events[-1].stage
     holding = _since(events, "hold", ("retry", "end"))
     running = _since(events, "app-started", ("app-exited",))
+    move = _since(events, "relocation", ("hold", "retry", "end"))
     return Status(
         boot=events[0].boot,
         stage=stage,
@@ -115,6 +118,8 @@ def status(events: Sequence[Event]) -> Status:
         companions=_companions(events),
         hold=str(holding.data.get("reason")) if holding else None,
         asks=_text(holding.data.get("asks")) if holding else None,
+        moving=move is not None and move.data.get("step") not in ("cannot", "undone"),
+        move=_text(move.data.get("words")) if move is not None else None,
         code=_number(_last(events, "end", "code")),
     )
 

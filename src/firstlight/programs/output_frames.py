@@ -49,15 +49,27 @@ class Outgoing:
         if len(self.gathered) + len(data) < GATHERED:
             self.gathered += data
             return
-        now = time.monotonic()
-        self.credit = min(BURST, self.credit + RATE * (now - self.last))
-        self.last = now
         self.push(patient=True)
-        if not self.rest and self.credit > (RESUMED if self.missed else 0):
+        if not self.rest and self._credit() > (RESUMED if self.missed else 0):
             self.gathered += data
             self.hand_over()
         else:
             self.skip(data)
+
+    def declines(self) -> bool:
+        """Whether nothing of what comes now would be handed over, but for the last of it. Time may change that."""
+        return self.pipe is None or (self.missed > 0 and bool(self.rest or self._credit() <= RESUMED))
+
+    def pass_over(self, size: int) -> None:
+        """So much was passed on without anybody seeing it."""
+        self.missed += len(self.gathered) + size
+        self.gathered.clear()
+
+    def _credit(self) -> float:
+        now = time.monotonic()
+        self.credit = min(BURST, self.credit + RATE * (now - self.last))
+        self.last = now
+        return self.credit
 
     def skip(self, data: memoryview) -> None:
         """Keep no more than the last of what is not handed over."""

@@ -29,11 +29,13 @@ from typing import Any, Deque, Dict, Iterator, List, Optional, Tuple
 
 from . import copy_output
 from .kept_output import answer
-from .output_frames import IDLE, Outgoing, becomes_writable, widen
+from .output_frames import IDLE, LAST, Outgoing, becomes_writable, widen
 
 PIECE = 512 << 10  # what is read at once
 WRITTEN = 64 << 10  # what is written at once …
 WRITTEN_LAST = 4 << 10  # … and in a drain, which sees between two writes whether a slow reader still reads
+FLOOD = 256 << 10  # where this much waits beside the last bytes, those before are moved without being read
+NONBLOCK = 2  # SPLICE_F_NONBLOCK
 PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the output goes to a file, and a later write may succeed
 
 QUIET = 0.5  # seconds that a drain waits for a grandchild that holds a pipe open, or for a reader that takes nothing
@@ -55,6 +57,7 @@ class Stream:
         self.copy = copy
         self.buffer = bytearray(PIECE)
         self.lock = threading.Lock()  # around what is counted, and the copy
+        self.move = getattr(os, "splice", None)  # Python 3.10 has it; None too where the target takes nothing in this way
         self.taken = 0  # bytes that were read
         self.passed = 0  # bytes that the target has, or refused
         self.copied = 0  # bytes that the copier was offered
@@ -75,6 +78,8 @@ class Stream:
         """Pass on until nothing comes any more, nobody reads any more, or a drain is over."""
         view = memoryview(self.buffer)
         while self.wait():
+            if self.moved():
+                continue
             with self.lock:
                 size = os.readv(self.source, [self.buffer])
                 self.taken += size
@@ -111,6 +116,29 @@ class Stream:
                 return True
             if self.wake in ready:
                 self.poll.unregister(self.wake)
+
+    def moved(self) -> bool:
+        """Pass on what no copy is made of, from pipe to target within the kernel. Whether that was done; the last of a flood is always read."""
+        if self.move is None or self.target is None or self.until is not None or self.lives or not self.copy.declines():
+            return False
+        if queued(self.source) < FLOOD + LAST:
+            return False
+        becomes_writable(self.target, None)
+        with self.lock:
+            if self.lives or self.until is not None:
+                return False
+            try:
+                size = self.move(self.source, self.target, queued(self.source) - LAST, flags=NONBLOCK)
+            except BlockingIOError:
+                return False
+            except OSError:  # it may not be able to take it like this: write() finds out what else may be wrong
+                self.move = None
+                return False
+            self.taken += size
+            self.passed += size
+            self.copied += size
+            self.copy.pass_over(size)
+        return bool(size)
 
     def write(self, data: memoryview) -> bool:
         """Pass on, however long that takes. False when nobody reads any more."""

@@ -213,6 +213,13 @@ GROUPS = {
             "where the journal is kept (default: .firstlight on /workspace where that is a mount)",
         ),
         Option("run-dir", "", values.TEXT, "DIR", "where the control socket is (default: /run/firstlight, or as near as can be written)"),
+        Option(
+            "publish-env",
+            "false",
+            values.SWITCH,
+            "",
+            "let SSH sessions have the app's environment: write /etc/firstlight/environment.sh, and a line into ~/.bashrc and /etc/profile.d",
+        ),
         Option("dry-run", "false", values.SWITCH, "", "diagnose and say what would be done first; change and start nothing"),
     ),
 }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import string
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings, strategies as st
 
+from firstlight.cli import main, run as run_verb
 from firstlight.fleet import configure as fleet, plan as plans, previous, start
 from firstlight.fleet.plan import Plan
 from firstlight.providers.runpod import shapes
@@ -147,6 +147,8 @@ REFUSED: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
     ("give the app's command after --", {"args": "bash -c /start.sh"}, {}),
     ("give the whole command after --", {"args": '{"entrypoint":["python3"]}'}, {}),
     ("add --no-with", {"args": "bash -c '/start.sh & exec python3 main.py'"}, {}),
+    ("runs firstlight itself", {"args": "bash -c 'exec firstlight run -- python3 main.py'"}, {}),
+    ("runs firstlight itself", {}, {"command": ("sh", "/workspace/firstlight/firstlight", "run", "--", "x")}),
     ("contradict", {}, {"without": True, "options": {"with": ("x",)}}),
     ("this version does not know: --new", {"args": "firstlight run --new x -- app"}, {}),
     ("names no command", {"args": "firstlight run --app comfyui"}, {}),
@@ -193,6 +195,9 @@ WARNED: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
     ("CUDA 12.8 or newer", {}, {}),
     ("its host offers CUDA 12.4", {"cudaVersion": "12.4"}, {}),
     ("it has no GPU", {"gpu": None}, {}),
+    ("start_comfyui.sh", {"args": "sh /workspace/start_comfyui.sh"}, {}),
+    ("names /root/ComfyUI/main.py, on no volume", {"args": "python3 /root/ComfyUI/main.py --models /workspace/models"}, {}),
+    ("names /root/app, /data, on no volume", {"args": "bash -c 'cd /root/app; exec /usr/bin/python3 main.py --to=/data'"}, {}),
     ("--on-failure hold", {}, {"options": {"on-failure": ("exit",)}}),
     ("--expose 8188/http", {"ports": []}, {"options": {"app": ("comfyui",)}}),
 ]
@@ -213,6 +218,8 @@ def test_it_is_said(words: str, told: Mapping[str, Any], wished: Mapping[str, An
         ("an ENTRYPOINT", {}, {"command": APP}),
         ("its host offers", {}, {}),
         ("its host offers", {"cudaVersion": None}, {}),
+        ("on no volume", {}, {"command": ("curl", "http://127.0.0.1/x", "a/b", "--x=/workspace/y", "$HOME/z", "../q", "/bin/sh")}),
+        ("on no volume", {"args": "python3 /root/main.py", "status": "EXITED"}, {}),
         ("no GPU", {"gpu": None}, {"options": {"gpus": ("none",)}}),
         ("--expose", {}, {"options": {"app": ("comfyui",)}}),
     ],
@@ -281,9 +288,8 @@ def test_nothing_that_a_terminal_obeys_is_shown() -> None:
 
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=30)
-NAMES = st.text(string.ascii_letters + string.digits + "_", min_size=1, max_size=8).filter(
-    lambda name: not name[0].isdigit() and not name.upper().startswith("FIRSTLIGHT")
-)
+# Few enough that one is met again.
+NAMES = st.sampled_from(["A", "B", "_c", "PATH", "x_1"])
 ENV = st.dictionaries(NAMES, TEXT, max_size=6)
 WORDS = st.lists(TEXT, min_size=1, max_size=5).map(tuple).filter(lambda words: not start.names_image_start(words) and bool(words[0]))
 ARGS = st.one_of(
@@ -385,6 +391,51 @@ def test_what_somebody_has_changed_is_what_the_next_configuration_remembers() ->
     back = fleet.restore(second, lose_disk=False)
     assert back.args == "python3 theirs.py"
     assert back.env["A"] == "theirs"
+
+
+def test_of_several_configurations_the_first_former_value_comes_back() -> None:
+    first = done(configure(pod(env={"A": "1"}), wishes(env={"A": "2"})))
+    second = done(configure(first, wishes(env={"A": "3"})))
+
+    assert fleet.restore(second, lose_disk=False).env == {"A": "1"}
+
+
+def test_a_variable_that_is_as_it_was_is_remembered_no_more() -> None:
+    first = done(configure(pod(env={"A": "1"}), wishes(env={"A": "2"})))
+    second = done(configure(first, wishes(env={"A": "1"})))
+
+    remembered = previous.read(second.env)
+    assert remembered is not None
+    assert remembered.env.keys() == {"FIRSTLIGHT_TOKEN"}
+
+
+def test_a_start_command_of_ours_that_somebody_has_edited_is_still_ours() -> None:
+    first = configured(options={"grace": ("5s",)})
+    edited = shapes.pod({**first.raw, "args": first.args.replace('"5s"', '"6s"')})
+    assert edited.args != first.args
+
+    assert fleet.restore(edited, lose_disk=False).args == POD["args"]
+    assert fleet.restore(done(configure(edited, wishes(command=("another",)))), lose_disk=False).args == POD["args"]
+
+
+def test_the_same_command_in_another_form_is_no_difference() -> None:
+    first = configured()
+    stored = shapes.pod({**first.raw, "args": json.dumps(json.loads(first.args), indent=1)})
+
+    assert configure(stored, wishes()).body == {}
+
+
+@given(options=OPTIONS)
+def test_the_options_are_those_that_run_takes_from_the_command_line(options: dict[str, tuple[str, ...]]) -> None:
+    after = configured(options=options)
+    words = after.command.cmd[1 : after.command.cmd.index("--")]
+
+    taken = main.build("run", run_verb).parse_args(list(words))
+
+    assert taken.serve == "0.0.0.0:8421"
+    for name, values in options.items():
+        told = getattr(taken, "with_" if name == "with" else name.replace("-", "_"))
+        assert (tuple(told) if isinstance(told, list) else (told,)) == values
 
 
 def test_a_pod_that_was_never_configured_cannot_be_restored() -> None:

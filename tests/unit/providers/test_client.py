@@ -82,6 +82,7 @@ def lost(kind: type[httpx2.TransportError], words: str = "") -> httpx2.Transport
         (httpx2.Response(200, content=b"<html>"), get, 6, True),
         (httpx2.Response(201, content=b"<html>"), create, 1, True),
         (httpx2.Response(201, content=b""), create, 1, True),
+        (httpx2.Response(200, content=b""), get, 6, True),
         (httpx2.Response(200, content=b'{"id": "p'), update, 6, True),
         (httpx2.Response(200, json=[1]), get, 6, True),
         (httpx2.Response(200, json={"name": "no id"}), get, 1, True),

@@ -64,6 +64,7 @@ def test_what_is_no_json_is_split_as_a_shell_does(cmd: tuple[str, ...]) -> None:
         ('{"entrypoint": ["sh"], "cmd": []}', Command(("sh",))),
         ('{"cmd": "a"}', Command(cmd=("{cmd:", "a}"))),  # JSON, and not of this form
         ('{"cmd": [1]}', Command(cmd=("{cmd:", "[1]}"))),
+        ('{"cmd": ["a"], "env": ["b"]}', Command(cmd=("{cmd:", "[a],", "env:", "[b]}"))),
         ("{}", Command()),
         ('["a"]', Command(cmd=("[a]",))),
         ("null", Command(cmd=("null",))),

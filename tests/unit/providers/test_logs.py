@@ -70,6 +70,18 @@ def test_pieces_may_be_cut_anywhere(told: list[tuple[str, str]], end: bytes, ran
     assert read(*pieces) == expected
 
 
+def test_a_line_end_of_two_bytes_may_be_cut_in_two() -> None:
+    assert read(b"data: a\r", b"\ndata: b\r", b"\n\r", b"\n") == [Event("", "a\nb")]
+
+
+def test_what_was_seen_is_kept_for_one_moment_alone() -> None:
+    seen = logs._Seen()
+    for second in range(1000):
+        assert seen.first(shapes.LogLine(str(second), str(second), "container", "line"))
+
+    assert len(seen._lines) == 1
+
+
 def test_a_line_without_an_end_is_not_kept_for_ever() -> None:
     reader = Reader()
     for _ in range(20):
@@ -183,6 +195,30 @@ def test_without_follow_it_ends_where_the_service_ends_it() -> None:
     assert stream.lines(9, follow=False, since="2026-06-01T12:00:00Z") == ["a", "b"]
     assert dict(stream.service.requests[0].url.params) == {"since": "2026-06-01T12:00:00Z"}
     assert len(stream.service.requests) == 1
+
+
+def test_without_follow_it_ends_where_nothing_more_comes() -> None:
+    """Signs of life do not count."""
+
+    async def alive() -> AsyncIterator[bytes]:
+        yield told(1, "a")
+        while True:
+            await anyio.sleep(1)
+            yield b": alive\n\n"
+
+    stream = Stream([])
+    stream.service.answer = lambda *_: httpx2.Response(200, content=alive())
+
+    assert stream.lines(9, follow=False) == ["a"]
+    assert len(stream.service.requests) == 1
+
+
+def test_a_silence_is_ended_and_the_line_begun_anew() -> None:
+    stream = Stream([told(1, "a"), None], [told(2, "b"), None])
+
+    assert stream.lines(2) == ["a", "b"]
+    assert stream.service.requests[1].headers["last-event-id"] == "2026-06-01T12:00:01Z"
+    assert stream.service.times[1] > 300
 
 
 def test_after_an_id_nothing_else_says_where_to_begin() -> None:

@@ -61,6 +61,23 @@ def test_a_quota_is_kept_without_a_refusal() -> None:
     assert 180 < seconds < 190  # four minutes' quotas, and the first is there at once
 
 
+def test_a_small_quota_is_kept_from_the_second_request_on() -> None:
+    """More are in the air at once than a window has: when it begins anew, as many go as it had before, and no more."""
+    limited = Limited(quota=10)
+    service = Service(limited.answer)
+
+    async def many() -> None:
+        async with service.client() as client, anyio.create_task_group() as tasks:
+            await client.act("p0", "stop")
+            for place in range(1, 45):
+                tasks.start_soon(client.act, f"p{place}", "stop")
+
+    virtual.run(many)
+
+    assert limited.refused == 0
+    assert len(service.requests) == 45
+
+
 def test_a_thousand_who_wait_for_their_pods_are_one_list() -> None:
     limited = Limited()
     service = Service(limited.answer)

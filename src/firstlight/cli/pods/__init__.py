@@ -2,7 +2,10 @@
 
 # Verb, what it does. In the order in which a newcomer meets them.
 VERBS = (
-    ("list", "list the account's pods"),
+    ("list", "list the account's pods, and what they cost"),
+    ("start", "start stopped pods"),
+    ("stop", "stop running pods: they keep their volumes, and give their GPUs back"),
+    ("logs", "print a pod's log, and follow it"),
     ("configure", "make firstlight the start command of a pod or a template"),
     ("restore", "put back what a pod or a template had before that"),
     ("verify", "prove that a pod came up, from its status to CUDA in an SSH session"),

@@ -50,7 +50,7 @@ async def carry_out(arguments: argparse.Namespace, verb: str, wanted: Callable[[
             found.append(await apply.find_template(cloud, arguments.template))
         if arguments.pod:
             found.append(await names.find(cloud, arguments.pod))
-        plans = [wanted(container) for container in found]
+        plans = [wanted(await apply.read(cloud, container)) for container in found]
         for plan in plans:
             if plan.refusals:
                 raise errors.UsageError(f"cannot {verb} {plan.title}: {'; '.join(plan.refusals)}")

@@ -25,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pod", metavar="POD", help="the pod, by its name or its id")
     asking.configure(parser)
     login(parser)
+    parser.add_argument("--ssh-timeout", metavar="TIME", default="3m", help="how long its sshd may take to let us in")
     parser.add_argument("--ready-timeout", metavar="TIME", default="15m", help="how long the app may take to become ready")
 
 
@@ -40,10 +41,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _run(arguments: argparse.Namespace) -> int:
-    try:
-        patience = replace(Patience(), ready=settings.duration(arguments.ready_timeout))
-    except ValueError as error:
-        raise errors.UsageError(f"cannot take --ready-timeout {arguments.ready_timeout!r}: {error}") from None
+    patience = replace(
+        Patience(), ssh=_time("--ssh-timeout", arguments.ssh_timeout), ready=_time("--ready-timeout", arguments.ready_timeout)
+    )
     for_programs = arguments.format == "json"
     style = screen.style()
 
@@ -56,6 +56,13 @@ async def _run(arguments: argparse.Namespace) -> int:
         verified = await verify.verify(cloud, access, pod.id, ssh=ssh(arguments), patience=patience, tell=tell)
     print(json.dumps(report.encode(verified), indent=2) if for_programs else report.verdict(verified, style))
     return int(errors.ExitCode.OK if verified.ok else errors.ExitCode.ILL)
+
+
+def _time(flag: str, text: str) -> float:
+    try:
+        return settings.duration(text)
+    except ValueError as error:
+        raise errors.UsageError(f"cannot take {flag} {text!r}: {error}") from None
 
 
 def ssh(arguments: argparse.Namespace) -> Ssh | None:

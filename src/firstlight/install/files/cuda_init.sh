@@ -5,7 +5,7 @@
 # Sourced or executed, by any shell: its status is 0 where CUDA works. All is done in a subshell, and what has to happen in
 # yours is printed by it: so nothing of ours is left there, and your options stay as they are.
 eval "$(
-    set +eu
+    set +e
     tool=@volume@/firstlight/firstlight
     if [ -r "$tool" ]; then
         sh "$tool" env --wait </dev/null

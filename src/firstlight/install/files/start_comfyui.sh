@@ -17,7 +17,7 @@ if [ ! -f "$folder/main.py" ]; then
     echo "start_comfyui.sh: cannot find ComfyUI${folder:+ in $folder}: name its folder in COMFYUI_DIR" >&2
     exit 127
 fi
-cd "$folder"
+CDPATH='' cd -- "$folder"
 
 # `python` before python3: in RunPod's images PyTorch belongs to the former.
 python=${COMFYUI_PYTHON:-}

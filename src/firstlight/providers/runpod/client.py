@@ -103,7 +103,8 @@ class Client:
         after: str | None = None,
         follow: bool = True,
     ) -> AsyncGenerator[shapes.LogLine, None]:
-        """The lines of a pod's log as they come. With `follow`, for ever: a connection that ends is followed by another.
+        """The lines of a pod's log as they come. With `follow`, for ever: a connection that ends is followed by another; without, until
+        it ends or nothing comes for some seconds.
 
         `tail`: so many of the last lines first (0 to 5000; 100 where nothing is said); `since`: those from this time on, RFC 3339;
         `after`: those behind the line with this id. The last of these that is given counts.

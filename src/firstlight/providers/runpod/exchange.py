@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import random
-import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,14 +20,12 @@ from firstlight.providers.runpod import events, retry
 from firstlight.providers.runpod.access import Access
 from firstlight.providers.runpod.pace import AT_ONCE, Pace, UsedUp
 from firstlight.providers.runpod.refusal import CloudError, hide, refusal
+from firstlight.system import clock
 
 # Seconds. The service answers within a few; a create takes longest. A body that drips would renew the first number for ever: the
 # last one bounds the whole of a try.
 _TIMEOUT = httpx2.Timeout(60.0, connect=10.0, pool=None)
 _LONGEST_TRY = 90.0
-
-# A log may be silent for long. After so many seconds of it the line is asked for anew, from where it was: it may be dead.
-_SILENCE = 300.0
 
 # A list of some ten thousand pods.
 LARGEST_BODY = 32 << 20
@@ -133,7 +130,7 @@ class Exchange:
         finally:
             self._pace.landed(headers)
         if not response.is_success:
-            after = retry.asked_pause(headers, time.time())
+            after = retry.asked_pause(headers, clock.epoch())
             return (
                 {},
                 retry.Failure(status=status, after=after),
@@ -146,8 +143,12 @@ class Exchange:
             return {}, retry.Failure(), CloudError(said, status=status, done=True)
         return told or {}, retry.Failure(), None
 
-    async def events(self, path: str, words: str, query: Mapping[str, str], last: str | None) -> AsyncGenerator[events.Event, None]:
-        """The events of one connection as they come, from after the one whose id is `last`; it ends where the service ends it.
+    async def events(
+        self, path: str, words: str, query: Mapping[str, str], *, last: str | None, quiet: float
+    ) -> AsyncGenerator[events.Event, None]:
+        """The events of one connection as they come, from after the one whose id is `last`.
+
+        It ends where the service ends it, and after `quiet` seconds without an event.
 
         Raises:
             CloudError: it was refused, or broke off; `status` is None for the latter.
@@ -155,12 +156,11 @@ class Exchange:
         await self._turn(Call(method="GET", path=path, words=words))
         headers: Mapping[str, str] | None = None
         more = {"Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})}
-        request = self._http.build_request(
-            "GET", path, params=query, headers=more, timeout=httpx2.Timeout(_SILENCE, connect=10.0, pool=None)
-        )
+        request = self._http.build_request("GET", path, params=query, headers=more, timeout=httpx2.Timeout(None, connect=10.0, write=10.0))
         try:
             try:
-                response = await self._http.send(request, stream=True)
+                with anyio.fail_after(_LONGEST_TRY):
+                    response = await self._http.send(request, stream=True)
                 headers = response.headers
             finally:
                 self._pace.landed(headers)
@@ -170,13 +170,15 @@ class Exchange:
                 if not response.is_success:
                     body = await _read(response, _LARGEST_PAGE)
                     raise refusal(words, status=response.status_code, headers=headers, body=body, secrets=self._secrets(None))
-                reader = events.Reader()
-                async for piece in response.aiter_bytes():
+                reader, pieces = events.Reader(), response.aiter_bytes()
+                until = anyio.current_time() + quiet
+                while (piece := await _before(until, pieces)) is not None:
                     for event in reader.read(piece):
                         yield event
+                        until = anyio.current_time() + quiet
             finally:
                 await response.aclose()
-        except (httpx2.HTTPError, httpx2.StreamError) as error:
+        except (httpx2.HTTPError, httpx2.StreamError, TimeoutError) as error:
             said = hide(str(error), self._secrets(None)) or _LOST.get(type(error), "the connection was lost")
             raise CloudError(f"cannot {words}: {said}") from None
 
@@ -199,6 +201,13 @@ _LOST = {
 def _doubt(call: Call, *, done: bool) -> str:
     """What else to say where nobody said no."""
     return "; it may have been done all the same" if done and not call.repeatable else ""
+
+
+async def _before(moment: float, pieces: AsyncIterator[bytes]) -> bytes | None:
+    """The next piece, if it comes in time."""
+    with anyio.CancelScope(deadline=moment):
+        return await anext(pieces, None)
+    return None
 
 
 async def _read(response: httpx2.Response, limit: int) -> bytes:

@@ -18,6 +18,11 @@ from firstlight.providers.runpod.shapes import LogLine
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
 
+# Without a line for so long, a connection that is followed may be dead: it is begun anew, from where it was.
+_SILENCE = 300.0
+# The service sends what there was and goes on with what comes, without saying where the one ends. Who does not follow takes this for the end.
+_QUIET = 3.0
+
 # So many connections may fail one after the other.
 _FAILURES = 6
 
@@ -28,7 +33,7 @@ async def lines(
     """The lines after the one whose id is `after`; where to begin without one is in `query`.
 
     With `follow` a connection that ends or breaks is followed by another, which goes on behind the last line. The service says that an id is
-    a time: it may send lines of that time again, and those are passed over.
+    a time: it may send lines of that time again, and those are passed over. Without `follow` it ends where nothing more comes.
     """
     last, seen = after, _Seen()
     failures, pause = 0, _FIRST_PAUSE
@@ -36,7 +41,7 @@ async def lines(
         begin = query if last is None else {name: value for name, value in query.items() if name not in ("tail", "since")}
         seen.connected()
         try:
-            async with aclosing(exchange.events(path, words, begin, last)) as events:
+            async with aclosing(exchange.events(path, words, begin, last=last, quiet=_SILENCE if follow else _QUIET)) as events:
                 async for event in events:
                     line = line_of(event)
                     last, failures, pause = event.id or last, 0, _FIRST_PAUSE
