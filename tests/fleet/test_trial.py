@@ -84,7 +84,9 @@ class Laid:
         )
         if resume:
             await trial.settle_last(on, str(self.folder / "leases"), record.plan.id)
-        bodies = {one.id: like(await self.cloud.pod(one.id), min_cuda=None) for one in record.plan.subjects} if mode is Mode.RECREATE else {}
+        bodies = (
+            {one.id: like(await self.cloud.pod(one.id), min_cuda=None) for one in record.plan.subjects} if mode is Mode.RECREATE else {}
+        )
         return trial.Trial(
             on=on, record=record, leases=str(self.folder / "leases"), parallel=parallel, pause=pause, stands=stands, bodies=bodies
         )
@@ -237,7 +239,12 @@ def test_a_start_without_a_gpu_is_told_as_one(laid):
 
 @pytest.mark.parametrize(
     ("fault", "outcome"),
-    [("uvm-open-fails", Outcome.CUDA_ILL), ("never-starts", Outcome.NEVER_UP), ("dark", Outcome.NEVER_UP), ("start-refused", Outcome.REFUSED)],
+    [
+        ("uvm-open-fails", Outcome.CUDA_ILL),
+        ("never-starts", Outcome.NEVER_UP),
+        ("dark", Outcome.NEVER_UP),
+        ("start-refused", Outcome.REFUSED),
+    ],
 )
 def test_what_is_wrong_with_a_host_is_told_apart(laid, fault, outcome):
     async def story(on):
