@@ -333,7 +333,8 @@ class World:
         if pod.locked and action in ("stop", "restart"):
             raise RefusedError(409, f"cannot {action} a pod that is locked")
         if action == "stop":
-            pod.due = [(now + self.habits.stopping, pods.EXITED)]
+            if not any(status == pods.EXITED for _, status in pod.due):  # a second order does not make the first one later
+                pod.due = [(now + self.habits.stopping, pods.EXITED)]
         elif action == "restart":
             self._restart(pod)
         else:

@@ -186,22 +186,23 @@ class Trial:
             if lease is not None:
                 lease.close()
             return
-        with self.on.finish():
-            try:
-                ok, words = await self._returned(subject, lease)
-            except (CloudError, Ended) as error:
-                ok, words = False, str(error)
-            now = anyio.current_time()
-            cost = self.on.meter.take(subject.id, now)
-            self.record.add(Return(pod=subject.id, at=clock.wall(), ok=ok, words=words, cost=cost))
-            stand.returned = ok
-            self.on.tell(subject, 0, words, leg=False)
-            if ok:
-                self.on.meter.end(subject.id, now)
-            else:
-                self.not_returned.append(subject.id)
-        if lease is not None:
-            lease.release()  # where all is well, it is closed already; else a sweep finds it
+        try:
+            with self.on.finish():
+                try:
+                    ok, words = await self._returned(subject, lease)
+                except (CloudError, Ended) as error:
+                    ok, words = False, str(error)
+                now = anyio.current_time()
+                self.record.add(Return(pod=subject.id, at=clock.wall(), ok=ok, words=words, cost=self.on.meter.take(subject.id, now)))
+                stand.returned = ok
+                self.on.tell(subject, 0, words, leg=False)
+                if ok:
+                    self.on.meter.end(subject.id, now)
+                else:
+                    self.not_returned.append(subject.id)
+        finally:
+            if lease is not None:
+                lease.release()  # where all is well, it is closed already; else a sweep finds it
 
     async def _returned(self, subject: Subject, lease: Lease | None) -> tuple[bool, str]:
         """Whether it is as it was, and how."""
