@@ -15,7 +15,7 @@ from firstlight.cli import screen
 from firstlight.cli.pods import asking, sweep as sweeping
 from firstlight.fleet import cost, cuda, inside, like, names, planning, record, results, ssh as openssh, trial
 from firstlight.fleet.cycle import Ground, Subject
-from firstlight.fleet.lease import folder as lease_folder
+from firstlight.fleet.lease import Lease, folder as lease_folder
 from firstlight.fleet.record import Mode, Plan, Record
 from firstlight.fleet.ssh import Ssh
 from firstlight.fleet.standing import Standing
@@ -161,8 +161,10 @@ async def _test(cloud: Client, kept: Record, arguments: argparse.Namespace) -> i
             meter=cost.Meter(cap=plan.cap, before=spent),
             tell=tell,
         )
+        kept_leases: dict[str, Lease] = {}
         if arguments.resume:
-            for owed in await trial.settle_last(on, place, plan.id):
+            left, kept_leases = await trial.settle_last(on, place, plan.id, stands)
+            for owed in left:
                 standard_error.say(f"still owed by the last run: {owed}")
             if not any(stand.left or not stand.returned for stand in stands.values()):
                 standard_error.say(f"the test in {kept.folder} is finished: nothing is left to do")
@@ -173,6 +175,7 @@ async def _test(cloud: Client, kept: Record, arguments: argparse.Namespace) -> i
             parallel=arguments.parallel,
             pause=arguments.pause,
             stands=stands,
+            kept=kept_leases,
             bodies=await _bodies(cloud, plan) if any(stand.left for stand in stands.values()) else {},
         )
         stopped = await _until_signalled(work)
@@ -218,7 +221,7 @@ def _end(work: trial.Trial, found: results.Results, stopped: int | None, folder:
     """The exit code, and what is left to say."""
     if not found.finished:
         standard_error.say(f"`firstlight pod test --resume {folder}` does the rest")
-    if work.abandoned or work.not_returned:
+    if work.on.abandoned or work.not_returned:
         standard_error.say("cannot say that every pod is as it was: `firstlight pod sweep --apply` does what is owed")
     if stopped is not None:
         raise errors.Stopped(stopped)
