@@ -30,13 +30,29 @@ faults = ["uvm-open-fails"]
 [environment]
 """
 
+# A fault of the image, which another host would not cure.
+NOT_THE_HOSTS = """
+description = "The container runtime was asked for the driver without its compute part."
+
+[[libraries]]
+kind = "nvml"
+directory = "/usr/lib/x86_64-linux-gnu"
+
+[expect]
+exit = 69
+faults = ["compute-not-enabled"]
+
+[environment]
+NVIDIA_DRIVER_CAPABILITIES = "utility"
+"""
+
 pytestmark = pytest.mark.root
 
 
 class Inside:
     """`firstlight run` in a pod of the cloud whose host is broken."""
 
-    def __init__(self, cloud, folder, *, key=None, **body):
+    def __init__(self, cloud, folder, *, key=None, scenario=SCENARIO, **body):
         world = cloud.world
         world.hosts["host-1"].fault = "uvm-open-fails"
         mounts = {"network": [{"volumeId": catalogue.add_volume(world, name="v")["id"], "path": "/workspace"}]}
@@ -54,7 +70,7 @@ class Inside:
         given = "".join(
             f"{name} = {json.dumps(value)}\n" for name, value in environment.items() if name.startswith(("RUNPOD_", "FIRSTLIGHT_"))
         )
-        machine.write_text(SCENARIO + given)
+        machine.write_text(scenario + given)
         argv = [*NAMESPACE, FIRSTLIGHT, "rehearse", str(machine), "--keep", str(folder / "machine"), *options, "--", "sleep", "600"]
         self.popen = subprocess.Popen(argv, env=cloud.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -135,6 +151,18 @@ def test_what_cannot_be_moved_says_why(cloud, begin, more, words):
     inside = begin(**more)
     inside.says(words)
     assert inside.popen.poll() is None
+    assert list(cloud.world.pods) == [inside.pod.id]
+
+
+def test_a_fault_that_is_not_the_hosts_moves_nothing_and_the_hold_says_so(cloud, begin):
+    cloud.habits(pod_key="all")
+    cloud.world.hosts["good"] = hosts.Host(name="good")
+    inside = begin(scenario=NOT_THE_HOSTS)
+    inside.says("holding: the container stays up;")
+    (hold,) = eventually(lambda: inside.events("hold"))
+    assert hold["asks"] is None
+    assert "nothing says that the host is at fault" in hold["reason"]
+    assert inside.events("relocation") == []
     assert list(cloud.world.pods) == [inside.pod.id]
 
 
