@@ -13,7 +13,7 @@ from firstlight.fleet import apply, names
 from firstlight.fleet.plan import Plan
 from firstlight.providers.runpod.client import Client
 from firstlight.providers.runpod.shapes import Container
-from firstlight.report import plan as report
+from firstlight.report.pods import plan as report
 from firstlight.report.style import printable
 
 

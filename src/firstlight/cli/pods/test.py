@@ -21,7 +21,7 @@ from firstlight.fleet.ssh import Ssh
 from firstlight.fleet.standing import Standing
 from firstlight.fleet.verify import Patience
 from firstlight.providers.runpod.client import Client
-from firstlight.report import pod_test, pod_test_html
+from firstlight.report.pods import page, trial as report
 from firstlight.system import clock, standard_error
 
 # With more pods than this, a line for each leg is a flood: then there is one for each cycle.
@@ -180,11 +180,11 @@ async def _test(cloud: Client, kept: Record, arguments: argparse.Namespace) -> i
         )
         stopped = await _until_signalled(work)
     found = results.count(plan, kept.lines(), made_at=clock.wall(), ended=work.ended)
-    text = json.dumps(pod_test.plain(found), indent=2)
+    text = json.dumps(report.plain(found), indent=2)
     record.write(kept.folder, record.REPORT, text + "\n")
-    page = record.write(kept.folder, record.PAGE, pod_test_html.render(found))
-    print(text if arguments.format == "json" else pod_test.render(found, screen.style()))
-    standard_error.say(f"the report is {page}")
+    written = record.write(kept.folder, record.PAGE, page.render(found))
+    print(text if arguments.format == "json" else report.render(found, screen.style()))
+    standard_error.say(f"the report is {written}")
     return _end(work, found, stopped, kept.folder)
 
 
