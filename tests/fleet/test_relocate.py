@@ -7,10 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+import waiting
 from cloud import catalogue, hosts
 
 from firstlight.fleet.lease import MARK
@@ -178,8 +178,7 @@ def test_a_kill_before_the_answer_leaves_no_pod_and_the_lease_until_none_can_com
     add(cloud)
     cloud.habits(latency=1.0)
     process = begin("relocate", old.id, "--no-ssh", "--format", "json")
-    while not marked(cloud):
-        time.sleep(0.01)
+    waiting.until(lambda: marked(cloud))
     process.kill()
     process.wait()
     cloud.habits(latency=0.0)

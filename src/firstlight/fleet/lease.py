@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firstlight import errors, settings
+from firstlight.fleet import state
 from firstlight.system import clock
 
 # The variable by which a pod tells under which lease it was made.
@@ -176,9 +177,7 @@ class Lease:
 
 def folder(environment: Mapping[str, str], given: str | None = None) -> str:
     """Where leases are kept: `given`, or the user's directory of state."""
-    state = environment.get("XDG_STATE_HOME", "")
-    base = state if os.path.isabs(state) else os.path.join(environment.get("HOME") or os.path.expanduser("~"), ".local", "state")
-    return os.path.abspath(given) if given else os.path.join(base, "firstlight", "leases")
+    return os.path.abspath(given) if given else state.folder(environment, "leases")
 
 
 def paths(place: str) -> list[str]:

@@ -128,7 +128,8 @@ class Found:
     """One lease, and what became of it.
 
     Attributes:
-        state: lives (its process does its own), elsewhere (only there can be told whether it lives), unreadable, or left.
+        state: lives (its process does its own), elsewhere (only there can be told whether it lives), unreadable (or nobody says
+            whether it lives), or left.
         owed: what it still owes, after all that was done.
         settled: it was left, and owes nothing any more.
     """
@@ -164,7 +165,8 @@ async def sweep(cloud: Client, place: str, *, act: bool) -> Swept:
 
 
 async def _sweep(cloud: Client, path: str, *, act: bool) -> Found | None:
-    """One lease; None where its process has closed it meanwhile."""
+    """One lease; None where its process has closed it meanwhile. What is wrong with one is no matter of the others."""
+    terms = None
     try:
         terms = leases.read(path)
         if terms is None:
@@ -173,21 +175,25 @@ async def _sweep(cloud: Client, path: str, *, act: bool) -> Found | None:
         if away:
             return Found(path=path, state="elsewhere", words=away, terms=terms)
         lease = Lease.adopt(path)
-    except LeaseError as error:
-        return Found(path=path, state="unreadable", words=str(error))
-    if lease is None:
-        return Found(path=path, state="lives", words="its process lives, and does its own", terms=terms)
+        if lease is None:
+            return Found(path=path, state="lives", words="its process lives, and does its own", terms=terms)
+        try:
+            return await _sweep_left(cloud, lease, act=act)
+        finally:
+            lease.release()
+    except (CloudError, LeaseError) as error:
+        return Found(path=path, state="unreadable", words=str(error), terms=terms)
+
+
+async def _sweep_left(cloud: Client, lease: Lease, *, act: bool) -> Found:
     terms = lease.terms  # as it is now that nobody else writes it
-    try:
-        if not act:
-            owed = tuple(Owed(duty, words(duty), waits=False) for duty in lease.duties)
-            return Found(path=path, state="left", words="its process is gone", terms=terms, owed=owed)
-        owed = await fulfil(cloud, lease)
-        if not owed:
-            lease.close()
-        return Found(path=path, state="left", words="its process is gone", terms=terms, owed=owed, settled=not owed)
-    finally:
-        lease.release()
+    if not act:
+        owed = tuple(Owed(duty, words(duty), waits=False) for duty in lease.duties)
+        return Found(path=lease.path, state="left", words="its process is gone", terms=terms, owed=owed)
+    owed = await fulfil(cloud, lease)
+    if not owed:
+        lease.close()
+    return Found(path=lease.path, state="left", words="its process is gone", terms=terms, owed=owed, settled=not owed)
 
 
 async def elsewhere(cloud: Client, terms: Terms) -> str | None:

@@ -12,12 +12,11 @@ import anyio
 
 from firstlight import errors
 from firstlight.cli import screen
-from firstlight.cli.pods import asking, sweep as sweeping
-from firstlight.fleet import cost, cuda, inside, like, names, planning, record, results, ssh as openssh, trial
+from firstlight.cli.pods import asking, sweep as sweeping, verify as verifying
+from firstlight.fleet import cost, cuda, inside, like, names, planning, record, results, trial
 from firstlight.fleet.cycle import Ground, Subject
 from firstlight.fleet.lease import Lease, folder as lease_folder
 from firstlight.fleet.record import Mode, Plan, Record
-from firstlight.fleet.ssh import Ssh
 from firstlight.fleet.standing import Standing
 from firstlight.fleet.verify import Patience
 from firstlight.providers.runpod.client import Client
@@ -31,7 +30,7 @@ _LEGS_OF = 10
 def configure(parser: argparse.ArgumentParser) -> None:
     """Which pods, how often, and what it may cost."""
     parser.add_argument("pods", nargs="*", metavar="POD", help="a pod's name or id")
-    parser.add_argument("--cycles", type=_number, default=10, metavar="N", help="cold starts of each pod [10]")
+    parser.add_argument("--cycles", type=asking.count(10_000), default=10, metavar="N", help="cold starts of each pod [10]")
     parser.add_argument(
         "--mode",
         choices=[mode.value for mode in Mode],
@@ -39,9 +38,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="stop and start the pod, which tests its own host; or create and terminate pods like it, which tests those that RunPod has "
         "[stop-start]",
     )
-    parser.add_argument("--parallel", type=_number, default=4, metavar="N", help="how many pods at once [4]")
+    parser.add_argument("--parallel", type=asking.count(10_000), default=4, metavar="N", help="how many pods at once [4]")
     parser.add_argument(
-        "--max-cost", type=_usd, default=cost.CAP, metavar="USD", help=f"begin nothing, and stop all, before it costs more [{cost.CAP:g}]"
+        "--max-cost",
+        type=asking.usd,
+        default=cost.CAP,
+        metavar="USD",
+        help=f"begin nothing, and stop all, before it costs more [{cost.CAP:g}]",
     )
     parser.add_argument("--to", metavar="DIR", help="a new folder for the report and all that it rests on [pod-test-TIME]")
     parser.add_argument("--resume", metavar="DIR", help="go on with the test in this folder")
@@ -51,34 +54,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--pause", type=_seconds, default=30.0, metavar="SECONDS", help="wait so long after a start that was refused [30]")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done and what it may cost, and do nothing")
-    parser.add_argument("--no-ssh", action="store_true", help="leave SSH out")
-    parser.add_argument("--identity", metavar="FILE", help="the private key for SSH [the agent's, and those that OpenSSH looks for]")
+    verifying.login(parser)
     sweeping.leases_at(parser)
     asking.configure(parser)
 
 
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 10000")
-    return int(text)
-
-
-def _usd(text: str) -> float:
-    return _positive(text, "amount of USD")
-
-
 def _seconds(text: str) -> float:
-    return 0.0 if text == "0" else _positive(text, "number of seconds")
-
-
-def _positive(text: str, what: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 < number < 1e6:
-        raise argparse.ArgumentTypeError(f"{text!r} is no {what}")
-    return number
+    return 0.0 if text == "0" else asking.positive(text, "number of seconds")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -156,7 +138,7 @@ async def _test(cloud: Client, kept: Record, arguments: argparse.Namespace) -> i
             http=http,
             standing=Standing(cloud),
             access=asking.access(arguments),
-            ssh=_ssh(arguments) if plan.ssh else None,
+            ssh=verifying.ssh(arguments) if plan.ssh else None,
             patience=Patience(),
             meter=cost.Meter(cap=plan.cap, before=spent),
             tell=tell,
@@ -230,9 +212,3 @@ def _end(work: trial.Trial, found: results.Results, stopped: int | None, folder:
     if work.not_returned:
         return errors.ExitCode.CLOUD
     return errors.ExitCode.OK if found.well else errors.ExitCode.ILL
-
-
-def _ssh(arguments: argparse.Namespace) -> Ssh:
-    if arguments.identity is not None and not os.path.isfile(arguments.identity):
-        raise errors.UsageError(f"cannot take --identity {arguments.identity}: there is no such file")
-    return Ssh(known_hosts=openssh.default_folder(os.environ), identity=arguments.identity)

@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--max-relocations",
-        type=relocate.count,
+        type=asking.count(20),
         default=3,
         metavar="N",
         help="so many moves a day at most, those of earlier watches included [3]",
