@@ -63,9 +63,20 @@ async def find_template(cloud: Client, name_or_id: str) -> Template:
     """The one template of the account that is meant.
 
     Raises:
-        UsageError: there is none, or there are several of that name.
+        UsageError: there is none, or there are several of that name; or it is somebody else's, who alone can change it.
     """
-    return pick(await cloud.templates(), name_or_id, "template")
+    try:
+        return pick(await cloud.templates(), name_or_id, "template")
+    except errors.UsageError:
+        try:
+            found = await cloud.template(name_or_id)
+        except CloudError:
+            found = None
+        if found is None:
+            raise
+    raise errors.UsageError(
+        f"cannot change template {found.id} ({found.name}): it is public and another account's; make a copy of it, and change that"
+    )
 
 
 def pick(things: Sequence[_Named], asked: str, kind: str) -> _Named:
