@@ -1,0 +1,339 @@
+"""Another PyTorch for an environment: made beside it, proven there, and put into its place at one stroke.
+
+The environment in use is read, and never written to. Its copy differs in torch and what changes with torch; everything else
+stays at its version, which is checked afterwards. A kill at any moment leaves the old one in use: PATH changes in one system call.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from firstlight import errors
+from firstlight.faults import reading
+from firstlight.probe.facts import Torch, Unknown
+from firstlight.pytorch import asking, builds, copying, packages as deciding, places
+from firstlight.pytorch.asking import Installer, Surroundings
+from firstlight.pytorch.packages import Package
+from firstlight.pytorch.places import Place, Record
+
+GIB = 1 << 30
+
+# torch 2.9.1+cu128 with its sisters and NVIDIA's libraries is 7.5 GB on the disk; that much is asked for where the torch to replace is none of CUDA's.
+_UNPACKED = 7_500_000_000
+# One build differs from the next; and wheels are compressed to about half, and are put beside what they are unpacked to.
+_MARGIN = 1.25
+_COMPRESSED = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the user asks for."""
+
+    build: str  # "cu128"
+    version: str  # "2.9.0+cu128"
+    options: tuple[str, ...]  # of the installer: where to look
+    also: tuple[str, ...] = ()  # packages that may change with torch
+    modules: tuple[str, ...] = ()  # modules that must import; empty: those that torch's change can break
+    hard_links: bool = False
+    gap: bool = False
+    gpu: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What will be done, and what it needs."""
+
+    place: Place
+    request: Request
+    installer: Installer
+    torch: str  # the version in use; empty when there is none
+    installed: Mapping[str, Package]
+    changing: frozenset[str]
+    entries: tuple[copying.Entry, ...]
+    modules: tuple[str, ...]
+    source: str  # digest of the environment in use
+    needs: int  # bytes beside the environment
+    free: int
+    downloads: int  # bytes where installers keep what they download
+    downloads_free: int
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """What the installer is asked for."""
+        return deciding.requests(self.request.version, self.installed, self.request.also)
+
+    @property
+    def files(self) -> int:
+        """Bytes to copy."""
+        return sum(entry.size for entry in self.entries)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What was done."""
+
+    version: str  # of torch, in use now
+    before: str  # what PATH leads to no more, as a link says it
+    now: str
+    proven: bool  # on a GPU
+    modules: tuple[str, ...]  # that import
+    users: tuple[int, ...]  # processes that still run out of the environment of before
+    resumed: bool  # what an earlier call had made was used
+
+
+def plan(around: Surroundings, place: Place, request: Request) -> Plan:
+    """Look at the environment in use, and say what an upgrade does and needs.
+
+    Raises:
+        UsageError: it cannot be done to this environment.
+    """
+    if not os.path.isfile(place.python):
+        raise errors.UsageError(f"cannot run {place.python}: it is not there")
+    installed = asking.packages(around, place.python)
+    real = os.path.realpath(place.path)
+    changing = deciding.family(installed, request.also)
+    without = copying.files_of(real, (installed[name] for name in changing))
+    listed = copying.entries(real, without)
+    torch = installed["torch"].version if "torch" in installed else ""
+    has_cuda = bool(torch) and "cpu" not in builds.local(torch) and bool(without)
+    unpacked = int(_MARGIN * copying.size_of(real, without)) if has_cuda else _UNPACKED
+    copied = 0 if request.hard_links else sum(entry.size for entry in listed)
+    return Plan(
+        place=place,
+        request=request,
+        installer=_installer(around, place, installed),
+        torch=torch,
+        installed=installed,
+        changing=changing,
+        entries=listed,
+        modules=request.modules or deciding.modules_to_prove(installed, changing),
+        source=copying.digest(installed.values()),
+        needs=copied + unpacked,
+        free=_free(os.path.dirname(place.path)),
+        downloads=int(_COMPRESSED * unpacked),
+        downloads_free=_free(tempfile.gettempdir()),
+    )
+
+
+def _installer(around: Surroundings, place: Place, installed: Mapping[str, Package]) -> Installer:
+    uv = shutil.which("uv", path=around.variables.get("PATH")) or ""
+    if not uv and "pip" not in installed:
+        raise errors.UsageError(f"cannot install into {place.path}: it has no pip, and uv is not on PATH")
+    return Installer(uv)
+
+
+def _free(folder: str) -> int:
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize
+
+
+def refuse_if_short(found: Plan) -> None:
+    """Raises UpgradeError where the space will not do; nothing was written then."""
+    if found.needs > found.free:
+        links = "; --hard-links copies nothing" if found.files and not found.request.hard_links else ""
+        raise errors.UpgradeError(
+            f"cannot upgrade {found.place.path}: {gib(found.needs)} are needed beside it and {gib(found.free)} are free"
+            f" ({gib(found.files)} to copy, the rest for the new torch{links})"
+        )
+    if found.downloads > found.downloads_free:
+        raise errors.UpgradeError(
+            f"cannot upgrade {found.place.path}: {gib(found.downloads)} are needed for downloads in {tempfile.gettempdir()}"
+            f" and {gib(found.downloads_free)} are free; TMPDIR names another place"
+        )
+
+
+def upgrade(around: Surroundings, found: Plan, machine: builds.Machine) -> Outcome:
+    """Do it. The caller holds the lock.
+
+    Raises:
+        UpgradeError: the new environment cannot be made or proven; PATH is as it was.
+    """
+    place, request = found.place, found.request
+    hindered = "" if request.gap else places.can_exchange(place)
+    if hindered:
+        raise errors.UpgradeError(
+            f"cannot replace {place.path} at one stroke: {hindered}. With --allow-gap it is missing for a moment, this first time;"
+            " a kill in that moment is healed by the next `firstlight torch` upgrade or rollback"
+        )
+    name, resumed = _made_before(found)
+    if not resumed:
+        refuse_if_short(replace(found, free=_free(os.path.dirname(place.path))))  # what was half made may have gone
+        name = places.free_name(place, request.version)
+        _make(around, found, name)
+    folder = place.version(name)
+    try:
+        torch = _verify(around, found, folder, machine)
+    except errors.UpgradeError:
+        _clear(place, name)  # it can never do; what only fails its proof can be proven again
+        raise
+    _prove(around, found, folder)
+    _keep_record(found, name, places.PROVEN)
+    users = places.users(place)
+    around.tell(f"swapping: {place.path} leads to {folder} from now on")
+    own = places.free_name(place, found.torch)
+    try:
+        before = places.swap(place, place.text(name), own, gap=request.gap)
+    except OSError as error:
+        raise errors.UpgradeError(f"cannot put {folder} into the place of {place.path}: {error.strerror}") from None
+    return Outcome(
+        version=torch, before=before, now=place.text(name), proven=request.gpu, modules=found.modules, users=users, resumed=resumed
+    )
+
+
+def _made_before(found: Plan) -> tuple[str, bool]:
+    """An environment that an earlier call has made of this very one and for this very wish, all but for the swap. Other half-made ones go."""
+    place, wish = found.place, _record(found, places.INSTALLED)
+    ready = ""
+    for name in [path.removesuffix(".json") for path in sorted(os.listdir(place.versions)) if path.endswith(".json")]:
+        kept = places.record(place, name)
+        if (
+            kept is not None
+            and replace(kept, state=places.INSTALLED) == wish
+            and kept.state != places.COPYING
+            and place.text(name) != places.in_use(place)
+        ):
+            ready = name
+    for name in places.half_made(place):
+        if name != ready:
+            _discard(place, name)
+    return ready, bool(ready)
+
+
+def _record(found: Plan, state: str) -> Record:
+    wish = " ".join((*found.wanted, *found.request.options, "hard links" if found.request.hard_links else ""))
+    return Record(state=state, wanted=wish.strip(), source=found.source, path=found.place.path)
+
+
+def _keep_record(found: Plan, name: str, state: str) -> None:
+    places.write_record(found.place, name, _record(found, state))
+
+
+def _discard(place: Place, name: str) -> None:
+    try:
+        places.remove(place, name)
+    except OSError as error:
+        raise errors.UpgradeError(f"cannot remove {place.version(name)}, which is half made: {error.strerror}") from None
+
+
+def _make(around: Surroundings, found: Plan, name: str) -> None:
+    """Copy what stays, and install what changes. What cannot be finished is removed: it only takes space."""
+    place, folder = found.place, found.place.version(name)
+    try:
+        _keep_record(found, name, places.COPYING)
+        around.tell(f"copying {len(found.entries)} files ({gib(found.files)}) to {folder}")
+        copying.copy(os.path.realpath(place.path), folder, found.entries, link=found.request.hard_links, pause=lambda: asking.pause(around))
+        _install(around, found, folder)
+        copying.settle(folder, (folder, os.path.realpath(place.path)), place.path)
+        _keep_record(found, name, places.INSTALLED)
+    except OSError as error:
+        _clear(place, name)
+        raise errors.UpgradeError(f"cannot make {folder}: {error.strerror}; {place.path} is as it was") from None
+    except errors.UpgradeError:
+        _clear(place, name)
+        raise
+
+
+def _clear(place: Place, name: str) -> None:
+    """Give the space back as far as that can be done; the next call tries again."""
+    try:
+        places.remove(place, name)
+    except OSError:
+        pass
+
+
+def _install(around: Surroundings, found: Plan, folder: str) -> None:
+    """Let the installer put the new torch into the copy."""
+    constraints = f"{folder}.constraints"
+    with open(constraints, "w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in deciding.constraints(found.installed, found.changing))
+    try:
+        python = os.path.join(folder, "bin/python")
+        wanted = found.wanted
+        around.tell(f"installing {' '.join(wanted)} with {found.installer.name}")
+        argv = found.installer.install(python, ("--constraint", constraints, *found.request.options, *wanted))
+        process = asking.run(around, argv, f"installing {wanted[0]}")
+    finally:
+        os.unlink(constraints)
+    if process.exit_code != 0:
+        raise errors.UpgradeError(
+            f"cannot install {wanted[0]} with {found.installer.name}: {asking.last_words(process)}; {found.place.path} is as it was"
+        )
+
+
+def _verify(around: Surroundings, found: Plan, folder: str, machine: builds.Machine) -> str:
+    """Look at what was installed: the torch that was wanted, by its own word, and nothing else changed. Gives torch's version."""
+    python = os.path.join(folder, "bin/python")
+    request = found.request
+    around.tell("asking the new torch what it is")
+    torch = asking.torch(around, python)
+    if isinstance(torch.version, Unknown):
+        raise _unfit(found, folder, f"its torch cannot be imported: {torch.version.reason}")
+    _refuse_other_build(found, folder, torch)
+    if request.gpu:
+        cuda = builds.cuda_of(request.build)
+        fit = builds.fit(cuda or (0, 0), reading.known(torch.arch_list) or (), machine)
+        if fit.answer is builds.Answer.NO:
+            raise _unfit(found, folder, f"its torch does not fit this machine: {fit.reason}")
+    now = asking.packages(around, python)
+    changed = deciding.changed(found.installed, now, found.changing)
+    if changed:
+        raise _unfit(found, folder, f"{', '.join(changed)}; --also NAME lets a package change with torch")
+    told = [asking.complaints(around, found.installer, python) for python in (found.place.python, python)]
+    fresh = deciding.complaints(told[1]) - deciding.complaints(told[0])
+    if fresh:
+        raise _unfit(found, folder, f"{min(fresh)}; --also NAME lets a package change with torch")
+    return torch.version
+
+
+def _refuse_other_build(found: Plan, folder: str, torch: Torch) -> None:
+    wanted = builds.cuda_of(found.request.build)
+    built = reading.known(torch.cuda_build)
+    if wanted is not None and built != f"{wanted[0]}.{wanted[1]}":
+        raise _unfit(found, folder, f"its torch {torch.version} is built for {f'CUDA {built}' if built else 'the CPU alone'}")
+
+
+def _prove(around: Surroundings, found: Plan, folder: str) -> None:
+    """A kernel on every GPU, and the imports that worked before."""
+    python = os.path.join(folder, "bin/python")
+    if found.request.gpu:
+        around.tell("proving a kernel of the new torch on every GPU")
+        failed = asking.proof(around, python)
+        if failed:
+            raise _unfit(found, folder, f"no proof of its torch: {failed}")
+    else:
+        around.tell("no kernel is proven: --no-gpu")
+    around.tell(f"importing {', '.join(found.modules)}")
+    after = asking.imports(around, python, found.modules)
+    broken = [name for name, failure in after.items() if failure]
+    if not broken:
+        return
+    # What did not work before need not work now; the environment in use is asked only where that matters.
+    before = asking.imports(around, found.place.python, broken)
+    for name in broken:
+        if not before[name] or name in found.request.modules or name == "torch":
+            raise _unfit(found, folder, f"{name} cannot be imported there: {after[name]}")
+        around.tell(f"{name} cannot be imported, as before: {before[name]}")
+
+
+def prune(place: Place, done: Outcome, keep: int) -> list[str]:
+    """Remove all but the newest `keep` environments besides the one in use; that of before always stays. Gives the names of those removed."""
+    spared = {done.now, done.before}
+    others = [name for name in places.kept(place) if place.text(name) not in spared]
+    others.sort(key=lambda name: os.stat(place.version(name)).st_mtime_ns, reverse=True)
+    removed = others[max(keep - 1, 0) :]
+    for name in removed:
+        _discard(place, name)
+    return removed
+
+
+def _unfit(found: Plan, folder: str, why: str) -> errors.UpgradeError:
+    return errors.UpgradeError(f"cannot use {folder}: {why}. {found.place.path} is as it was")
+
+
+def gib(size: int) -> str:
+    """Bytes, for people."""
+    return f"{size / GIB:.1f} GiB" if size >= GIB // 10 else f"{size / (1 << 20):.1f} MiB"
