@@ -19,6 +19,9 @@ Tell = Callable[[str], None]
 # How often something that takes long is spoken of, in seconds.
 _SLOW = 15.0
 
+# As many characters of an installer's words are quoted.
+_LONGEST = 400
+
 # What uv draws around its reasons.
 _BOXES = " \u00d7\u2570\u2500\u25b6\u2502"
 
@@ -85,7 +88,10 @@ def last_words(process: Process) -> str:
     lines = [line.strip(_BOXES) for line in bytes(process.errors).decode("utf-8", "replace").splitlines()]
     lines = [line for line in lines if line]
     first = next((place for place, line in enumerate(lines) if line.lower().startswith("error")), len(lines) - 1)
-    return " ".join(lines[first:])[:400] if lines else f"it ended with code {process.exit_code}"
+    told = " ".join(lines[first:])
+    # The beginning says what, the end why: a path between them can be long.
+    told = told if len(told) <= _LONGEST else f"{told[: _LONGEST // 2]} … {told[-_LONGEST // 2 :]}"
+    return told or f"it ended with code {process.exit_code}"
 
 
 def packages(around: Surroundings, python: str) -> dict[str, Package]:

@@ -164,10 +164,17 @@ def _installed(torch: Torch | None, here: Machine) -> Fit:
 
 
 def _best(fitting: list[Build], version: str | None, here: Machine) -> str:
-    """Of those that fit: one that has the installed torch, whose CUDA the driver speaks in full, and of those the newest."""
+    """Of those that fit: one that has the installed torch, and the newest whose CUDA the driver speaks in full.
+
+    Where it speaks none of them in full, the oldest: the less a driver is behind, the less is missing.
+    """
     speaks = reading.known(here.speaks) or 0
-    ranked = sorted(fitting, key=lambda build: (version is not None and carries(build, version), spoken(build.cuda) <= speaks, build.cuda))
-    return ranked[-1].name if ranked else ""
+
+    def rank(build: Build) -> tuple[bool, bool, int]:
+        number = spoken(build.cuda)
+        return version is not None and carries(build, version), number <= speaks, number if number <= speaks else -number
+
+    return max(fitting, key=rank).name if fitting else ""
 
 
 def fit(cuda: tuple[int, int], architectures: Iterable[str], here: Machine) -> Fit:
@@ -257,8 +264,14 @@ def cuda_of(name: str) -> tuple[int, int] | None:
 
 def carries(build: Build, version: str) -> bool:
     """Whether this line has this torch."""
-    key = reading.version_key(version.partition("+")[0])
+    key = release(version)
     return reading.version_key(build.first) <= key and (not build.last or key <= reading.version_key(build.last))
+
+
+def release(version: str) -> tuple[int, ...]:
+    """(2, 9, 0) of 2.9.0rc1+cu128: a candidate counts as what it is one for."""
+    match = re.match(r"\d+(\.\d+)*", version)
+    return reading.version_key(match[0]) if match else ()
 
 
 def local(version: str) -> str:

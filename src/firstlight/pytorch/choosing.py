@@ -6,11 +6,10 @@ import re
 from dataclasses import dataclass
 
 from firstlight import errors
-from firstlight.faults import reading
 from firstlight.pytorch import builds
 from firstlight.pytorch.builds import Advice, Answer
 
-_VERSION = re.compile(r"(\d+(?:\.\d+)+(?:(?:a|b|rc)\d+)?)(?:\+(cu\d{3}))?")
+_VERSION = re.compile(r"(\d+(?:\.\d+)+(?:(?:a|b|rc)\d+)?(?:\.post\d+)?(?:\.dev\d+)?)(?:\+(cu\d{3}))?")
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def choose(advice: Advice, *, to: str, build: str, gpu: bool) -> Choice | None:
         raise errors.UsageError(f"cannot choose a version: no torch is there that tells one; name it: --to VERSION+{wanted}")
     known = builds.named(wanted)
     if known is not None and not builds.carries(known, version):
-        nearest = known.last if known.last and reading.version_key(version) > reading.version_key(known.last) else known.first
+        nearest = known.last if known.last and builds.release(version) > builds.release(known.last) else known.first
         if to:
             raise errors.UsageError(f"cannot take {version}+{wanted}: the builds of {wanted} {_range(known)}")
         version, why = nearest, f"{why}; the nearest to {version} that {wanted} has"

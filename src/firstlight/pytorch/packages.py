@@ -77,4 +77,4 @@ def modules_to_prove(installed: Packages, changing: frozenset[str]) -> tuple[str
 def complaints(told: str) -> frozenset[str]:
     """What `pip check` or `uv pip check` complains of, without the version that is installed: that one is to change."""
     lines = (line.strip() for line in told.splitlines())
-    return frozenset(line.partition(", but")[0] for line in lines if "requires" in line or "requirement" in line)
+    return frozenset(line.partition(", but")[0] for line in lines if " requires " in line or " has requirement " in line)
