@@ -287,6 +287,23 @@ def test_what_still_runs_out_of_the_old_environment_is_named(environment: Enviro
         app.communicate(b"\n")
 
 
+def test_the_address_of_an_index_may_hold_a_password(environment: Environment, tmp_path: Path) -> None:
+    """The installer gets it where nobody else reads it, and it is kept nowhere."""
+    environment.make()
+    folder = tmp_path / "installer"
+    folder.mkdir()
+    (folder / "uv").write_text(f"#!/bin/sh\necho $UV_DEFAULT_INDEX >{tmp_path}/index\necho $@ >{tmp_path}/words\nexit 1\n")
+    (folder / "uv").chmod(0o755)
+    address = "https://somebody:secret@127.0.0.1/simple"
+
+    done = environment.upgrade("--index-url", address, PATH=f"{folder}:/usr/bin:/bin")
+
+    assert done.returncode == 1
+    assert (tmp_path / "index").read_text().strip() == address
+    kept = [path.read_text() for path in (tmp_path / "words", *environment.versions.iterdir()) if path.is_file()]
+    assert "secret" not in "".join([done.stdout, done.stderr, *kept])
+
+
 # --- with a GPU, on a simulated machine -------------------------------------------------------------------------------
 
 
@@ -301,26 +318,28 @@ def test_a_kernel_is_proven_on_the_gpu_before_the_swap(environment: Environment)
     assert environment.torch() == NEW
 
 
+# What is installed, the GPUs that it finds, why it is not used, and whether it is kept for another proof.
 WRONG = {
-    "a GPU that miscalculates": (("--to", "2.9.3+cu128"), "1", "the product is wrong"),
-    "no GPU for torch": (("--to", NEW), "0", "torch finds no GPU"),
-    "no code for the GPU, by the wheel's own list": (("--to", "2.9.2+cu128"), "1", "it has no code for NVIDIA H100"),
-    "built for another CUDA": (("--to", "2.9.1+cu128"), "1", "is built for CUDA 13.0"),
+    "a GPU that miscalculates": ("2.9.3+cu128", "1", "the product is wrong", True),
+    "no GPU for torch": (NEW, "0", "torch finds no GPU", True),
+    "no code for the GPU, by the wheel's own list": ("2.9.2+cu128", "1", "it has no code for NVIDIA H100", False),
+    "built for another CUDA": ("2.9.1+cu128", "1", "is built for CUDA 13.0", False),
 }
 
 
-@pytest.mark.parametrize(("words", "gpus", "reason"), WRONG.values(), ids=WRONG.keys())
-def test_what_is_not_proven_is_never_put_into_place(environment: Environment, words: tuple[str, ...], gpus: str, reason: str) -> None:
+@pytest.mark.parametrize(("to", "gpus", "reason", "kept"), WRONG.values(), ids=WRONG.keys())
+def test_what_is_not_proven_is_never_put_into_place(environment: Environment, to: str, gpus: str, reason: str, kept: bool) -> None:
     environment.make("speaker")
     before = environment.snapshot()
 
-    done = environment.ask("upgrade", *words, before=on_a_gpu(), STAND_IN_GPUS=gpus)
+    done = environment.ask("upgrade", "--to", to, before=on_a_gpu(), STAND_IN_GPUS=gpus)
 
     assert done.returncode == 1
     assert reason in done.stderr
     assert "firstlight: cannot use " in done.stderr
     assert environment.snapshot() == before
     assert environment.torch() == OLD
+    assert environment.folders() == ({to} if kept else set())
 
 
 def test_a_build_that_the_driver_cannot_run_is_refused_before_anything_is_made(environment: Environment) -> None:
@@ -473,8 +492,14 @@ def test_a_kill_while_the_installer_works_takes_the_installer_along_and_the_next
         with fifo.open() as reading:
             pid, _ = reading.readline().split()
         popen.kill()
-    wait_for_the_lock(environment)
-    assert not Path(f"/proc/{pid}/exe").exists()
+    descriptor = os.pidfd_open(int(pid)) if Path(f"/proc/{pid}").exists() else None
+    try:
+        wait_for_the_lock(environment)
+    finally:
+        if descriptor is not None:  # where it was not taken along
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            os.close(descriptor)
     assert environment.torch() == OLD
     assert environment.folders() == {NEW}
 
@@ -484,6 +509,18 @@ def test_a_kill_while_the_installer_works_takes_the_installer_along_and_the_next
     assert json.loads(done.stdout)["resumed"] is False
     assert environment.torch() == NEW
     assert environment.folders() == {OLD, NEW}
+
+
+def test_a_disk_that_fills_up_while_files_are_copied_gets_its_space_back(environment: Environment, strace: Path) -> None:
+    environment.make("speaker")
+
+    done = environment.upgrade(before=traced(strace, "copy_file_range:error=ENOSPC:when=5"))
+
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert "is as it was" in done.stderr
+    assert environment.folders() == set()
+    assert environment.torch() == OLD
 
 
 CALLS = "rename,renameat2,symlink,unlink,unlinkat,rmdir,copy_file_range,flock,fsync"

@@ -50,7 +50,9 @@ def pause(around: Surroundings) -> None:
     around.loop.wait_for(lambda: False, clock.now())
 
 
-def run(around: Surroundings, argv: list[str], doing: str, *, timeout: float | None = None) -> Process:
+def run(
+    around: Surroundings, argv: list[str], doing: str, *, timeout: float | None = None, variables: Mapping[str, str] | None = None
+) -> Process:
     """Run a program to its end, on a leash: it dies with us. Without `timeout` it may take as long as it likes.
 
     Raises:
@@ -58,9 +60,9 @@ def run(around: Surroundings, argv: list[str], doing: str, *, timeout: float | N
     """
     inherit = {} if around.lock is None else {_THEIR_LOCK: around.lock}
     # An interpreter that is asked leaves nothing behind where it looks: the environment in use stays as it is.
-    variables = {**around.variables, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**around.variables, "PYTHONDONTWRITEBYTECODE": "1", **(variables or {})}
     leash = system_loop.program("leash", str(os.getpid()), *argv)
-    process = around.loop.start(leash, variables, name=os.path.basename(argv[0]), inherit=inherit)
+    process = around.loop.start(leash, environment, name=os.path.basename(argv[0]), inherit=inherit)
     started = clock.now()
     slow: Timer
 
@@ -176,6 +178,11 @@ class Installer:
         if self.uv:
             return [self.uv, "pip", "install", "--python", python, *arguments]
         return [python, "-m", "pip", "install", "--no-input", "--progress-bar", "off", *arguments]
+
+    def variables(self, index: str) -> dict[str, str]:
+        """What names the index to it. Not its command line, which everybody can read: an address may hold a password."""
+        names = ("UV_DEFAULT_INDEX", "UV_INDEX_URL") if self.uv else ("PIP_INDEX_URL",)  # uv's first name is the newer one
+        return dict.fromkeys(names, index) if index else {}
 
     def check(self, python: str) -> list[str]:
         """The command line that looks for packages that do not fit together."""

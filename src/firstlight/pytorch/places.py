@@ -62,7 +62,7 @@ class Record:
     """What an environment was made from, and how far that came."""
 
     state: str
-    wanted: str  # "torch==2.9.0+cu128" and the others that were asked for
+    wanted: str  # a digest of what was asked for
     source: str  # a digest of the environment that it was copied from
     path: str  # PATH, as its scripts name it
 

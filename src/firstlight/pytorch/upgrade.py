@@ -6,27 +6,19 @@ stays at its version, which is checked afterwards. A kill at any moment leaves t
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from firstlight import errors
 from firstlight.faults import reading
 from firstlight.probe.facts import Torch, Unknown
-from firstlight.pytorch import asking, builds, copying, packages as deciding, places
+from firstlight.pytorch import asking, builds, copying, packages as deciding, places, space
 from firstlight.pytorch.asking import Installer, Surroundings
 from firstlight.pytorch.packages import Package
 from firstlight.pytorch.places import Place, Record
-
-GIB = 1 << 30
-
-# torch 2.9.1+cu128 with its sisters and NVIDIA's libraries is 7.5 GB on the disk; that much is asked for where the torch to replace is none of CUDA's.
-_UNPACKED = 7_500_000_000
-# One build differs from the next; and wheels are compressed to about half, and are put beside what they are unpacked to.
-_MARGIN = 1.25
-_COMPRESSED = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +27,8 @@ class Request:
 
     build: str  # "cu128"
     version: str  # "2.9.0+cu128"
-    options: tuple[str, ...]  # of the installer: where to look
+    find_links: str  # a folder of wheels; may be empty
+    index: str  # an address, which may hold a password; may be empty
     also: tuple[str, ...] = ()  # packages that may change with torch
     modules: tuple[str, ...] = ()  # modules that must import; empty: those that torch's change can break
     hard_links: bool = False
@@ -56,10 +49,7 @@ class Plan:
     entries: tuple[copying.Entry, ...]
     modules: tuple[str, ...]
     source: str  # digest of the environment in use
-    needs: int  # bytes beside the environment
-    free: int
-    downloads: int  # bytes where installers keep what they download
-    downloads_free: int
+    space: space.Need
 
     @property
     def wanted(self) -> tuple[str, ...]:
@@ -100,22 +90,20 @@ def plan(around: Surroundings, place: Place, request: Request) -> Plan:
     listed = copying.entries(real, without)
     torch = installed["torch"].version if "torch" in installed else ""
     has_cuda = bool(torch) and "cpu" not in builds.local(torch) and bool(without)
-    unpacked = int(_MARGIN * copying.size_of(real, without)) if has_cuda else _UNPACKED
+    unpacked = int(space.MARGIN * copying.size_of(real, without)) if has_cuda else space.UNPACKED
     copied = 0 if request.hard_links else sum(entry.size for entry in listed)
+    installer = _installer(around, place, installed)
     return Plan(
         place=place,
         request=request,
-        installer=_installer(around, place, installed),
+        installer=installer,
         torch=torch,
         installed=installed,
         changing=changing,
         entries=listed,
         modules=request.modules or deciding.modules_to_prove(installed, changing),
         source=copying.digest(installed.values()),
-        needs=copied + unpacked,
-        free=_free(os.path.dirname(place.path)),
-        downloads=int(_COMPRESSED * unpacked),
-        downloads_free=_free(tempfile.gettempdir()),
+        space=space.need(os.path.dirname(place.path), copied=copied, unpacked=unpacked, uv=bool(installer.uv), variables=around.variables),
     )
 
 
@@ -124,26 +112,6 @@ def _installer(around: Surroundings, place: Place, installed: Mapping[str, Packa
     if not uv and "pip" not in installed:
         raise errors.UsageError(f"cannot install into {place.path}: it has no pip, and uv is not on PATH")
     return Installer(uv)
-
-
-def _free(folder: str) -> int:
-    status = os.statvfs(folder)
-    return status.f_bavail * status.f_frsize
-
-
-def refuse_if_short(found: Plan) -> None:
-    """Raises UpgradeError where the space will not do; nothing was written then."""
-    if found.needs > found.free:
-        links = "; --hard-links copies nothing" if found.files and not found.request.hard_links else ""
-        raise errors.UpgradeError(
-            f"cannot upgrade {found.place.path}: {gib(found.needs)} are needed beside it and {gib(found.free)} are free"
-            f" ({gib(found.files)} to copy, the rest for the new torch{links})"
-        )
-    if found.downloads > found.downloads_free:
-        raise errors.UpgradeError(
-            f"cannot upgrade {found.place.path}: {gib(found.downloads)} are needed for downloads in {tempfile.gettempdir()}"
-            f" and {gib(found.downloads_free)} are free; TMPDIR names another place"
-        )
 
 
 def upgrade(around: Surroundings, found: Plan, machine: builds.Machine) -> Outcome:
@@ -161,7 +129,10 @@ def upgrade(around: Surroundings, found: Plan, machine: builds.Machine) -> Outco
         )
     name, resumed = _made_before(found)
     if not resumed:
-        refuse_if_short(replace(found, free=_free(os.path.dirname(place.path))))  # what was half made may have gone
+        # Asked again: what was half made may have gone.
+        short = space.short(replace(found.space, free=space.free(os.path.dirname(place.path))))
+        if short:
+            raise errors.UpgradeError(f"cannot upgrade {place.path}: {short}")
         name = places.free_name(place, request.version)
         _make(around, found, name)
     folder = place.version(name)
@@ -204,8 +175,10 @@ def _made_before(found: Plan) -> tuple[str, bool]:
 
 
 def _record(found: Plan, state: str) -> Record:
-    wish = " ".join((*found.wanted, *found.request.options, "hard links" if found.request.hard_links else ""))
-    return Record(state=state, wanted=wish.strip(), source=found.source, path=found.place.path)
+    request = found.request
+    wish = (*found.wanted, request.find_links, request.index, str(request.hard_links))
+    # A digest of it: an index's address may hold a password.
+    return Record(state=state, wanted=hashlib.sha256("\n".join(wish).encode()).hexdigest(), source=found.source, path=found.place.path)
 
 
 def _keep_record(found: Plan, name: str, state: str) -> None:
@@ -224,7 +197,7 @@ def _make(around: Surroundings, found: Plan, name: str) -> None:
     place, folder = found.place, found.place.version(name)
     try:
         _keep_record(found, name, places.COPYING)
-        around.tell(f"copying {len(found.entries)} files ({gib(found.files)}) to {folder}")
+        around.tell(f"copying {len(found.entries)} files ({space.size(found.files)}) to {folder}")
         copying.copy(os.path.realpath(place.path), folder, found.entries, link=found.request.hard_links, pause=lambda: asking.pause(around))
         _install(around, found, folder)
         copying.settle(folder, (folder, os.path.realpath(place.path)), place.path)
@@ -254,8 +227,10 @@ def _install(around: Surroundings, found: Plan, folder: str) -> None:
         python = os.path.join(folder, "bin/python")
         wanted = found.wanted
         around.tell(f"installing {' '.join(wanted)} with {found.installer.name}")
-        argv = found.installer.install(python, ("--constraint", constraints, *found.request.options, *wanted))
-        process = asking.run(around, argv, f"installing {wanted[0]}")
+        find_links = ("--find-links", found.request.find_links) if found.request.find_links else ()
+        argv = found.installer.install(python, ("--constraint", constraints, *find_links, *wanted))
+        variables = found.installer.variables(found.request.index)
+        process = asking.run(around, argv, f"installing {wanted[0]}", variables=variables)
     finally:
         os.unlink(constraints)
     if process.exit_code != 0:
@@ -332,8 +307,3 @@ def prune(place: Place, done: Outcome, keep: int) -> list[str]:
 
 def _unfit(found: Plan, folder: str, why: str) -> errors.UpgradeError:
     return errors.UpgradeError(f"cannot use {folder}: {why}. {found.place.path} is as it was")
-
-
-def gib(size: int) -> str:
-    """Bytes, for people."""
-    return f"{size / GIB:.1f} GiB" if size >= GIB // 10 else f"{size / (1 << 20):.1f} MiB"

@@ -9,7 +9,7 @@ import os
 
 from firstlight import entrypoint, errors, settings
 from firstlight.cli import examining
-from firstlight.pytorch import builds, choosing, places, upgrade
+from firstlight.pytorch import builds, choosing, places, space, upgrade
 from firstlight.pytorch.asking import Surroundings
 from firstlight.pytorch.builds import Advice
 from firstlight.pytorch.choosing import Choice
@@ -122,17 +122,12 @@ def _do(arguments: argparse.Namespace, place: Place, advice: Advice, choice: Cho
 
 
 def _request(arguments: argparse.Namespace, choice: Choice) -> upgrade.Request:
-    options: tuple[str, ...] = ()
-    if arguments.find_links:
-        options += ("--find-links", arguments.find_links)
-    if arguments.index_url:
-        options += ("--index-url", arguments.index_url)
-    elif not arguments.find_links:
-        options += ("--index-url", f"{_INDEX}/{choice.build}")
+    index = arguments.index_url or ("" if arguments.find_links else f"{_INDEX}/{choice.build}")
     return upgrade.Request(
         build=choice.build,
         version=choice.version,
-        options=options,
+        find_links=arguments.find_links or "",
+        index=index,
         also=tuple(arguments.also),
         modules=tuple(arguments.modules),
         hard_links=arguments.hard_links,
@@ -150,18 +145,24 @@ def _encode(found: upgrade.Plan, choice: Choice) -> dict[str, object]:
         "changing": sorted(found.changing),
         "importing": list(found.modules),
         "copy": {"files": len(found.entries), "bytes": found.files},
-        "space": {"needed": found.needs, "free": found.free, "downloads": found.downloads, "downloads_free": found.downloads_free},
+        "space": {
+            "needed": found.space.beside,
+            "free": found.space.free,
+            "downloads": {"folder": found.space.folder, "needed": found.space.downloads, "free": found.space.downloads_free},
+        },
     }
 
 
 def _words(found: upgrade.Plan, choice: Choice) -> str:
+    need = found.space
     return "\n".join(
         (
             f"torch {found.torch or 'none'} would become {choice.version}, {choice.reason}",
             f"installed by {found.installer.name}: {' '.join(found.wanted)}",
             f"changing with it: {', '.join(sorted(found.changing)) or 'nothing'}",
-            f"copied: {len(found.entries)} files, {upgrade.gib(found.files)}",
-            f"space: {upgrade.gib(found.needs)} needed, {upgrade.gib(found.free)} free; downloads {upgrade.gib(found.downloads)} of {upgrade.gib(found.downloads_free)}",
+            f"copied: {len(found.entries)} files, {space.size(found.files)}",
+            f"space: {space.size(need.beside)} needed, {space.size(need.free)} free",
+            f"downloads: {space.size(need.downloads)} needed in {need.folder}, {space.size(need.downloads_free)} free",
             f"must import: {', '.join(found.modules)}",
         )
     )
