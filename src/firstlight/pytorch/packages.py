@@ -66,10 +66,13 @@ def changed(before: Packages, after: Packages, changing: frozenset[str]) -> tupl
 
 
 def modules_to_prove(installed: Packages, changing: frozenset[str]) -> tuple[str, ...]:
-    """What torch's change can break: the modules of torch, its sisters, and whatever requires it. All else stays byte for byte."""
-    found: set[str] = set()
+    """What torch's change can break: torch, its sisters, and the modules of whatever requires it. All else stays byte for byte.
+
+    Of torch and its sisters it is their own name alone: what else a version brings, the next one may leave out.
+    """
+    found = {name for name in TOGETHER if name in installed}
     for name, package in installed.items():
-        if name in TOGETHER or (name in changing and not _BROUGHT.fullmatch(name)) or "torch" in package.requires:
+        if name not in TOGETHER and ("torch" in package.requires or (name in changing and not _BROUGHT.fullmatch(name))):
             found.update(package.modules)
     return ("torch", *sorted(found - {"torch"}))
 
