@@ -25,7 +25,7 @@ class version:
 class cuda:
     @staticmethod
     def get_arch_list():
-        return {architectures!r}
+        return {architectures!r} if cuda.is_available() else []  # as the real one
 
     @staticmethod
     def device_count():
@@ -39,6 +39,12 @@ class cuda:
     def init():
         if not cuda.is_available():
             raise RuntimeError("No CUDA GPUs are available")
+
+
+class _C:
+    @staticmethod
+    def _cuda_getArchFlags():
+        return " ".join({architectures!r})
 
 
 class Matrix:

@@ -318,6 +318,16 @@ def test_a_kernel_is_proven_on_the_gpu_before_the_swap(environment: Environment)
     assert environment.torch() == NEW
 
 
+def test_a_version_without_a_build_takes_whichever_fits(environment: Environment) -> None:
+    """As PyPI's, whose versions name none."""
+    environment.make()
+
+    done = environment.ask("upgrade", "--to", "2.9.0", before=on_a_gpu(), STAND_IN_GPUS="1")
+
+    assert done.returncode == 0, done.stderr
+    assert environment.torch() == NEW
+
+
 # What is installed, the GPUs that it finds, why it is not used, and whether it is kept for another proof.
 WRONG = {
     "a GPU that miscalculates": ("2.9.3+cu128", "1", "the product is wrong", True),

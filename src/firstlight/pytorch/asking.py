@@ -22,7 +22,8 @@ _SLOW = 15.0
 # As many characters of an installer's words are quoted.
 _LONGEST = 400
 
-# What uv draws around its reasons.
+# How installers begin to say what went wrong, and what uv draws around its reasons.
+_ERROR = ("error", "\u00d7")
 _BOXES = " \u00d7\u2570\u2500\u25b6\u2502"
 
 # The number that the lock has in a child.
@@ -87,10 +88,9 @@ def run(
 
 def last_words(process: Process) -> str:
     """What it printed from its first error on, in one line; else its last line, or what its end says."""
-    lines = [line.strip(_BOXES) for line in bytes(process.errors).decode("utf-8", "replace").splitlines()]
-    lines = [line for line in lines if line]
-    first = next((place for place, line in enumerate(lines) if line.lower().startswith("error")), len(lines) - 1)
-    told = " ".join(lines[first:])
+    lines = [line.strip() for line in bytes(process.errors).decode("utf-8", "replace").splitlines() if line.strip(_BOXES)]
+    first = next((place for place, line in enumerate(lines) if line.lower().startswith(_ERROR)), len(lines) - 1)
+    told = " ".join(line.strip(_BOXES) for line in lines[first:])
     # The beginning says what, the end why: a path between them can be long.
     told = told if len(told) <= _LONGEST else f"{told[: _LONGEST // 2]} … {told[-_LONGEST // 2 :]}"
     return told or f"it ended with code {process.exit_code}"

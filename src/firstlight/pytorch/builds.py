@@ -144,7 +144,7 @@ def advise(facts: Facts) -> Advice:
     builds = tuple((build, fit(build.cuda, build.architectures, here)) for build in BUILDS)
     torch = facts.torch if isinstance(facts.torch, Torch) else None
     version = reading.known(torch.version) if torch is not None else None
-    installed = _installed(torch, here)
+    installed = fit_of(torch, here) if torch is not None else Fit(Answer.UNKNOWN, "no PyTorch was asked: name its environment with --venv")
     if installed.answer is Answer.YES and installed.native:
         recommended = "cu" + (reading.known(torch.cuda_build) or "").replace(".", "") if torch is not None else ""
     else:
@@ -152,9 +152,8 @@ def advise(facts: Facts) -> Advice:
     return Advice(machine=here, installed=version or "", fit=installed, builds=builds, recommended=recommended)
 
 
-def _installed(torch: Torch | None, here: Machine) -> Fit:
-    if torch is None:
-        return Fit(Answer.UNKNOWN, "no PyTorch was asked: name its environment with --venv")
+def fit_of(torch: Torch, here: Machine) -> Fit:
+    """Whether a torch works on a machine, by its own words."""
     if isinstance(torch.version, Unknown):
         return Fit(Answer.NO, f"torch cannot be imported: {torch.version.reason}")
     if isinstance(torch.cuda_build, Unknown):
@@ -186,14 +185,14 @@ def fit(cuda: tuple[int, int], architectures: Iterable[str], here: Machine) -> F
         return Fit(Answer.UNKNOWN, f"{driver.reason}; {here.gpus.reason}")
     compiled = []
     known = tuple(architectures)
+    if not known:
+        return Fit(Answer.UNKNOWN, f"{driver.reason}, and which GPUs it has code for is not known")
     for gpu in here.gpus:
         capability = f"{gpu.capability[0]}.{gpu.capability[1]}"
         if any(_runs(name, gpu.capability) for name in known):
             continue
         if not any(_compiles(name, gpu.capability) for name in known):
-            return Fit(
-                Answer.NO, f"it has no code for {gpu.name} (compute capability {capability}), only {' '.join(known) or 'none at all'}"
-            )
+            return Fit(Answer.NO, f"it has no code for {gpu.name} (compute capability {capability}), only {' '.join(known)}")
         if isinstance(here.speaks, Unknown):
             return Fit(Answer.UNKNOWN, f"its PTX might do for {gpu.name}, and which CUDA the driver speaks is unknown")
         if here.speaks < spoken(cuda):

@@ -16,13 +16,9 @@ _VERSION = re.compile(r"(\d+(?:\.\d+)+(?:(?:a|b|rc)\d+)?(?:\.post\d+)?(?:\.dev\d
 class Choice:
     """A torch to install, and why this one."""
 
-    version: str  # "2.9.0+cu128"
+    version: str  # "2.9.0+cu128"; "2.9.0" where any build of it will do that fits, as one of PyPI, which names none
+    build: str  # "cu128", for the index to look in
     reason: str
-
-    @property
-    def build(self) -> str:
-        """cu128"""
-        return builds.local(self.version)
 
 
 def choose(advice: Advice, *, to: str, build: str, gpu: bool) -> Choice | None:
@@ -34,7 +30,7 @@ def choose(advice: Advice, *, to: str, build: str, gpu: bool) -> Choice | None:
     version, named = _parts(to, build)
     if not version and not named and advice.exit_code == 0:
         return None
-    wanted, why = (named, "as asked for") if named else (advice.recommended, "the build that fits best")
+    wanted, why = named or advice.recommended, "as asked for" if named or version else "the build that fits best"
     if not wanted:
         raise errors.UsageError(f"cannot choose a build: {_none_fits(advice)}; name one with --to or --build")
     version = version or advice.installed.partition("+")[0]
@@ -48,7 +44,7 @@ def choose(advice: Advice, *, to: str, build: str, gpu: bool) -> Choice | None:
         version, why = nearest, f"{why}; the nearest to {version} that {wanted} has"
     if gpu:
         _refuse_unfit(advice, wanted)
-    return None if f"{version}+{wanted}" == advice.installed and not to and not build else Choice(f"{version}+{wanted}", why)
+    return Choice(version if to and not named else f"{version}+{wanted}", wanted, why)
 
 
 def _parts(to: str, build: str) -> tuple[str, str]:

@@ -73,7 +73,9 @@ def modules_to_prove(installed: Packages, changing: frozenset[str]) -> tuple[str
     found = {name for name in TOGETHER if name in installed}
     for name, package in installed.items():
         if name not in TOGETHER and ("torch" in package.requires or (name in changing and not _BROUGHT.fullmatch(name))):
-            found.update(package.modules)
+            # Some packages bring their examples or their website along as modules; the one of their own name is what people import.
+            own = name.replace("-", "_")
+            found.update([own] if own in package.modules else package.modules)
     return ("torch", *sorted(found - {"torch"}))
 
 

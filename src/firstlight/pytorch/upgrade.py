@@ -25,8 +25,7 @@ from firstlight.pytorch.places import Place, Record
 class Request:
     """What the user asks for."""
 
-    build: str  # "cu128"
-    version: str  # "2.9.0+cu128"
+    version: str  # "2.9.0+cu128"; "2.9.0" where any build of it will do
     find_links: str  # a folder of wheels; may be empty
     index: str  # an address, which may hold a password; may be empty
     also: tuple[str, ...] = ()  # packages that may change with torch
@@ -249,8 +248,7 @@ def _verify(around: Surroundings, found: Plan, folder: str, machine: builds.Mach
         raise _unfit(found, folder, f"its torch cannot be imported: {torch.version.reason}")
     _refuse_other_build(found, folder, torch)
     if request.gpu:
-        cuda = builds.cuda_of(request.build)
-        fit = builds.fit(cuda or (0, 0), reading.known(torch.arch_list) or (), machine)
+        fit = builds.fit_of(torch, machine)
         if fit.answer is builds.Answer.NO:
             raise _unfit(found, folder, f"its torch does not fit this machine: {fit.reason}")
     now = asking.packages(around, python)
@@ -265,7 +263,7 @@ def _verify(around: Surroundings, found: Plan, folder: str, machine: builds.Mach
 
 
 def _refuse_other_build(found: Plan, folder: str, torch: Torch) -> None:
-    wanted = builds.cuda_of(found.request.build)
+    wanted = builds.cuda_of(builds.local(found.request.version))
     built = reading.known(torch.cuda_build)
     if wanted is not None and built != f"{wanted[0]}.{wanted[1]}":
         raise _unfit(found, folder, f"its torch {torch.version} is built for {f'CUDA {built}' if built else 'the CPU alone'}")

@@ -111,7 +111,7 @@ CODE = {
     "PTX that the driver is too old to compile": (["compute_90"], "B200", 12040, NO, True),
     "PTX for that very GPU alone": (["compute_90a"], "B200", 13000, NO, True),
     "PTX, and a driver that says nothing": (["compute_90"], "B200", NOBODY_SAYS, UNKNOWN, True),
-    "no architectures": ([], "H100", 13000, NO, True),
+    "a torch that does not tell": ([], "H100", 13000, UNKNOWN, True),
     "something new": (["sm_90", "tile_90"], "H100", 13000, YES, True),
 }
 
@@ -224,3 +224,20 @@ def test_recorded_machines_get_an_advice(file: Path) -> None:
 
     assert advice.machine.driver == "580.159.04"
     assert {fit.answer for _, fit in advice.builds} <= {YES, UNKNOWN}
+
+
+def test_the_guide_shows_what_is_known() -> None:
+    """Its table, row by row: builds, the driver that they need, and the compute capabilities that they have code for."""
+    page = (Path(__file__).parents[3] / "docs/howto/upgrade-pytorch.md").read_text()
+    rows = {row for row in page.splitlines() if "`cu" in row and row.startswith("| CUDA")}
+
+    for build in builds.BUILDS:
+        (row,) = [row for row in rows if f"`{build.name}`" in row]
+        _, cuda, driver, code, _ = (cell.strip() for cell in row.split("|"))
+        capabilities = sorted(
+            (int(number) // 10, int(number) % 10) for kind, _, number in (name.partition("_") for name in build.architectures)
+        )
+        oldest, newest = capabilities[0], capabilities[-1]
+        assert f"{build.cuda[0]}.{build.cuda[1]}" in cuda
+        assert driver == builds.OLDEST_DRIVERS[build.cuda[0]]
+        assert code == f"{oldest[0]}.{oldest[1]} to {newest[0]}.{'x' if newest[0] > 9 else newest[1]}"

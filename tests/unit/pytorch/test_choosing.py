@@ -32,7 +32,7 @@ CHOSEN = {
     "a build of the same torch": (advice(), "", "cu129", "2.8.0+cu129"),
     "a whole version": (advice(), "2.9.0+cu130", "", "2.9.0+cu130"),
     "a version, and a build": (advice(), "2.9.0", "cu130", "2.9.0+cu130"),
-    "a version of the recommended build": (ILL, "2.9.1", "", "2.9.1+cu128"),
+    "a version of whatever build": (ILL, "2.9.1", "", "2.9.1"),
     "a release candidate": (ILL, "2.9.0rc1+cu128", "", "2.9.0rc1+cu128"),
     "a nightly": (ILL, "2.12.0.dev20260801+cu130", "", "2.12.0.dev20260801+cu130"),
     "the first of a build that begins later": (advice("2.5.1+cu121"), "", "cu128", "2.7.0+cu128"),

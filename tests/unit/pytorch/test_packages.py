@@ -18,7 +18,9 @@ ALL = (
     Package(name="triton", version="3.4.0", modules=("triton",)),
     Package(name="sympy", version="1.14.0", modules=("sympy",)),
     Package(name="numpy", version="2.3.4", modules=("numpy",)),
-    Package(name="transformers", version="4.57.1", requires=("numpy", "torch"), modules=("transformers",)),
+    Package(name="transformers", version="4.57.1", requires=("numpy", "torch"), modules=("examples", "transformers")),
+    Package(name="sentence-pieces", version="1.0", requires=("torch",), modules=("sentence_pieces", "website")),
+    Package(name="opencv-torch", version="1.0", requires=("torch",), modules=("cv2",)),
     Package(name="xformers", version="0.0.32", requires=("torch",), modules=("xformers",)),
     Package(name="old", version="2004d", modules=("old",)),
 )
@@ -41,7 +43,15 @@ def test_the_installer_is_asked_for_torch_and_its_sisters_that_are_there() -> No
 def test_all_others_are_held_where_they_are() -> None:
     lines = packages.constraints(INSTALLED, packages.family(INSTALLED))
 
-    assert lines == ("numpy==2.3.4", "nvidia-ml-py==13.580.65", "sympy==1.14.0", "transformers==4.57.1", "xformers==0.0.32")
+    assert lines == (
+        "numpy==2.3.4",
+        "nvidia-ml-py==13.580.65",
+        "opencv-torch==1.0",
+        "sentence-pieces==1.0",
+        "sympy==1.14.0",
+        "transformers==4.57.1",
+        "xformers==0.0.32",
+    )
 
 
 @pytest.mark.parametrize("version", ["1.0", "1!2.0", "1.0rc1", "1.0.post1", "0.1.dev3", "1.0a1.dev2+g1f2e", "2.9.0+cu128"])
@@ -60,7 +70,7 @@ def test_what_changed_against_our_will_is_named() -> None:
 def test_what_torch_can_break_has_to_import() -> None:
     names = packages.modules_to_prove(INSTALLED, packages.family(INSTALLED))
 
-    assert names == ("torch", "torchvision", "transformers", "xformers")
+    assert names == ("torch", "cv2", "sentence_pieces", "torchvision", "transformers", "xformers")
 
 
 COMPLAINTS = {

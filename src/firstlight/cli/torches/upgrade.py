@@ -124,7 +124,6 @@ def _do(arguments: argparse.Namespace, place: Place, advice: Advice, choice: Cho
 def _request(arguments: argparse.Namespace, choice: Choice) -> upgrade.Request:
     index = arguments.index_url or ("" if arguments.find_links else f"{_INDEX}/{choice.build}")
     return upgrade.Request(
-        build=choice.build,
         version=choice.version,
         find_links=arguments.find_links or "",
         index=index,
