@@ -28,8 +28,9 @@ from firstlight.system import linux
 # How far an environment has come, in order. Only a proven one was ever in use; the user's own have no record at all.
 COPYING, INSTALLED, PROVEN = "copying", "installed", "proven"
 
-# The one name that a link has before it takes PATH's place.
+# The name that a link has before it takes PATH's place, and the file that tells of the last swap.
 _LINK = "link"
+_LAST_SWAP = "swap.json"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Record:
     wanted: str  # a digest of what was asked for
     source: str  # a digest of the environment that it was copied from
     path: str  # PATH, as its scripts name it
+    made: str = ""  # a digest of what it was when it was made
 
 
 def find(path: str) -> Place:
@@ -157,7 +159,7 @@ def free_name(place: Place, version: str) -> str:
 def record(place: Place, name: str) -> Record | None:
     """How far a version has come; None for one that nobody made here."""
     data = _read(place.version(f"{name}.json"))
-    return Record(**{key: str(data.get(key, "")) for key in ("state", "wanted", "source", "path")}) if data is not None else None
+    return Record(**{key: str(data.get(key, "")) for key in ("state", "wanted", "source", "path", "made")}) if data is not None else None
 
 
 def write_record(place: Place, name: str, entry: Record) -> None:
@@ -165,10 +167,14 @@ def write_record(place: Place, name: str, entry: Record) -> None:
     _write(place.version(f"{name}.json"), asdict(entry))
 
 
+def recorded(place: Place) -> list[str]:
+    """Versions that were made here, however far, by their names."""
+    return [name.removesuffix(".json") for name in sorted(os.listdir(place.versions)) if name.endswith(".json") and name != _LAST_SWAP]
+
+
 def half_made(place: Place) -> list[str]:
     """Versions that were begun and never proven, by their names."""
-    names = [name.removesuffix(".json") for name in sorted(os.listdir(place.versions)) if name.endswith(".json")]
-    return [name for name in names if (found := record(place, name)) is not None and found.state in (COPYING, INSTALLED)]
+    return [name for name in recorded(place) if (found := record(place, name)) is not None and found.state in (COPYING, INSTALLED)]
 
 
 def remove(place: Place, name: str) -> None:
@@ -218,7 +224,7 @@ def swap(place: Place, text: str, own_name: str, *, gap: bool) -> str:
     last = last_swap(place)
     earlier = last[0] if last is not None and last[1] == (before or place.text(own_name)) else ""
     # Written first: a swap that then does not happen is told by PATH itself.
-    _write(place.version("swap.json"), {"from": before or place.text(own_name), "to": text, "earlier": earlier})
+    _write(place.version(_LAST_SWAP), {"from": before or place.text(own_name), "to": text, "earlier": earlier})
     if before:
         os.symlink(text, place.version(_LINK))
         os.replace(place.version(_LINK), place.path)
@@ -236,7 +242,7 @@ def swap(place: Place, text: str, own_name: str, *, gap: bool) -> str:
 
 def last_swap(place: Place) -> tuple[str, str] | None:
     """From which version the last swap led to which, as links say it; None where there was none."""
-    data = _read(place.version("swap.json"))
+    data = _read(place.version(_LAST_SWAP))
     if data is None:
         return None
     now = in_use(place)

@@ -14,11 +14,15 @@ from dataclasses import dataclass, replace
 
 from firstlight import errors
 from firstlight.faults import reading
-from firstlight.probe.facts import Torch, Unknown
+from firstlight.probe.facts import Cause, Torch, Unknown
 from firstlight.pytorch import asking, builds, copying, packages as deciding, places, space
 from firstlight.pytorch.asking import Installer, Surroundings
 from firstlight.pytorch.packages import Package
 from firstlight.pytorch.places import Place, Record
+
+
+class Unusable(errors.UpgradeError):
+    """What was made is not what was wanted, and asking again will not change that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +130,8 @@ def upgrade(around: Surroundings, found: Plan, machine: builds.Machine) -> Outco
             f"cannot replace {place.path} at one stroke: {hindered}. With --allow-gap it is missing for a moment, this first time;"
             " a kill in that moment is healed by the next `firstlight torch` upgrade or rollback"
         )
-    name, resumed = _made_before(found)
+    name = _made_before(around, found)
+    resumed = bool(name)
     if not resumed:
         # Asked again: what was half made may have gone.
         short = space.short(replace(found.space, free=space.free(os.path.dirname(place.path))))
@@ -137,11 +142,12 @@ def upgrade(around: Surroundings, found: Plan, machine: builds.Machine) -> Outco
     folder = place.version(name)
     try:
         torch = _verify(around, found, folder, machine)
-    except errors.UpgradeError:
-        _clear(place, name)  # it can never do; what only fails its proof can be proven again
+    except Unusable:
+        if (made := places.record(place, name)) is not None and made.state != places.PROVEN:  # a proven one may have been in use
+            _clear(place, name)
         raise
     _prove(around, found, folder)
-    _keep_record(found, name, places.PROVEN)
+    _advance(place, name, places.PROVEN)
     users = places.users(place)
     around.tell(f"swapping: {place.path} leads to {folder} from now on")
     own = places.free_name(place, found.torch)
@@ -154,34 +160,41 @@ def upgrade(around: Surroundings, found: Plan, machine: builds.Machine) -> Outco
     )
 
 
-def _made_before(found: Plan) -> tuple[str, bool]:
-    """An environment that an earlier call has made of this very one and for this very wish, all but for the swap. Other half-made ones go."""
-    place, wish = found.place, _record(found, places.INSTALLED)
+def _made_before(around: Surroundings, found: Plan) -> str:
+    """The name of an environment that an earlier call has made of this very one and for this very wish, and that is still as it was made.
+
+    Others that are half made go.
+    """
+    place, wish = found.place, _wish(found)
     ready = ""
-    for name in [path.removesuffix(".json") for path in sorted(os.listdir(place.versions)) if path.endswith(".json")]:
-        kept = places.record(place, name)
-        if (
-            kept is not None
-            and replace(kept, state=places.INSTALLED) == wish
-            and kept.state != places.COPYING
-            and place.text(name) != places.in_use(place)
-        ):
+    for name in places.recorded(place):
+        entry = places.record(place, name)
+        if entry is None or entry.state == places.COPYING or (entry.wanted, entry.source, entry.path) != (wish, found.source, place.path):
+            continue
+        if place.text(name) != places.in_use(place) and entry.made == _digest(around, place.version(name)):
             ready = name
     for name in places.half_made(place):
         if name != ready:
             _discard(place, name)
-    return ready, bool(ready)
+    return ready
 
 
-def _record(found: Plan, state: str) -> Record:
+def _digest(around: Surroundings, folder: str) -> str:
+    return copying.digest(asking.packages(around, os.path.join(folder, "bin/python")).values())
+
+
+def _wish(found: Plan) -> str:
+    """A digest of what is asked for: the address of an index may hold a password."""
     request = found.request
     wish = (*found.wanted, request.find_links, request.index, str(request.hard_links))
-    # A digest of it: an index's address may hold a password.
-    return Record(state=state, wanted=hashlib.sha256("\n".join(wish).encode()).hexdigest(), source=found.source, path=found.place.path)
+    return hashlib.sha256("\n".join(wish).encode()).hexdigest()
 
 
-def _keep_record(found: Plan, name: str, state: str) -> None:
-    places.write_record(found.place, name, _record(found, state))
+def _advance(place: Place, name: str, state: str, **changes: str) -> None:
+    """Keep that an environment has come further."""
+    entry = places.record(place, name)
+    assert entry is not None
+    places.write_record(place, name, replace(entry, state=state, **changes))
 
 
 def _discard(place: Place, name: str) -> None:
@@ -195,12 +208,12 @@ def _make(around: Surroundings, found: Plan, name: str) -> None:
     """Copy what stays, and install what changes. What cannot be finished is removed: it only takes space."""
     place, folder = found.place, found.place.version(name)
     try:
-        _keep_record(found, name, places.COPYING)
+        places.write_record(place, name, Record(state=places.COPYING, wanted=_wish(found), source=found.source, path=place.path))
         around.tell(f"copying {len(found.entries)} files ({space.size(found.files)}) to {folder}")
         copying.copy(os.path.realpath(place.path), folder, found.entries, link=found.request.hard_links, pause=lambda: asking.pause(around))
         _install(around, found, folder)
         copying.settle(folder, (folder, os.path.realpath(place.path)), place.path)
-        _keep_record(found, name, places.INSTALLED)
+        _advance(place, name, places.INSTALLED, made=_digest(around, folder))
     except OSError as error:
         _clear(place, name)
         raise errors.UpgradeError(f"cannot make {folder}: {error.strerror}; {place.path} is as it was") from None
@@ -219,7 +232,7 @@ def _clear(place: Place, name: str) -> None:
 
 def _install(around: Surroundings, found: Plan, folder: str) -> None:
     """Let the installer put the new torch into the copy."""
-    constraints = f"{folder}.constraints"
+    constraints = os.path.join(folder, "constraints.txt")
     with open(constraints, "w", encoding="utf-8") as file:
         file.writelines(f"{line}\n" for line in deciding.constraints(found.installed, found.changing))
     try:
@@ -245,20 +258,21 @@ def _verify(around: Surroundings, found: Plan, folder: str, machine: builds.Mach
     around.tell("asking the new torch what it is")
     torch = asking.torch(around, python)
     if isinstance(torch.version, Unknown):
-        raise _unfit(found, folder, f"its torch cannot be imported: {torch.version.reason}")
+        refused = _unusable if torch.version.cause is Cause.ABSENT else _unfit  # one that was only slow may be asked again
+        raise refused(found, folder, f"its torch cannot be imported: {torch.version.reason}")
     _refuse_other_build(found, folder, torch)
     if request.gpu:
         fit = builds.fit_of(torch, machine)
         if fit.answer is builds.Answer.NO:
-            raise _unfit(found, folder, f"its torch does not fit this machine: {fit.reason}")
+            raise _unusable(found, folder, f"its torch does not fit this machine: {fit.reason}")
     now = asking.packages(around, python)
     changed = deciding.changed(found.installed, now, found.changing)
     if changed:
-        raise _unfit(found, folder, f"{', '.join(changed)}; --also NAME lets a package change with torch")
+        raise _unusable(found, folder, f"{', '.join(changed)}; --also NAME lets a package change with torch")
     told = [asking.complaints(around, found.installer, python) for python in (found.place.python, python)]
     fresh = deciding.complaints(told[1]) - deciding.complaints(told[0])
     if fresh:
-        raise _unfit(found, folder, f"{min(fresh)}; --also NAME lets a package change with torch")
+        raise _unusable(found, folder, f"{min(fresh)}; --also NAME lets a package change with torch")
     return torch.version
 
 
@@ -266,7 +280,7 @@ def _refuse_other_build(found: Plan, folder: str, torch: Torch) -> None:
     wanted = builds.cuda_of(builds.local(found.request.version))
     built = reading.known(torch.cuda_build)
     if wanted is not None and built != f"{wanted[0]}.{wanted[1]}":
-        raise _unfit(found, folder, f"its torch {torch.version} is built for {f'CUDA {built}' if built else 'the CPU alone'}")
+        raise _unusable(found, folder, f"its torch {torch.version} is built for {f'CUDA {built}' if built else 'the CPU alone'}")
 
 
 def _prove(around: Surroundings, found: Plan, folder: str) -> None:
@@ -304,4 +318,12 @@ def prune(place: Place, done: Outcome, keep: int) -> list[str]:
 
 
 def _unfit(found: Plan, folder: str, why: str) -> errors.UpgradeError:
-    return errors.UpgradeError(f"cannot use {folder}: {why}. {found.place.path} is as it was")
+    return errors.UpgradeError(_refusal(found, folder, why))
+
+
+def _unusable(found: Plan, folder: str, why: str) -> Unusable:
+    return Unusable(_refusal(found, folder, why))
+
+
+def _refusal(found: Plan, folder: str, why: str) -> str:
+    return f"cannot use {folder}: {why}. {found.place.path} is as it was"
