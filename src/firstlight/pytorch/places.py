@@ -92,6 +92,12 @@ def refuse_unless_environment(folder: str) -> None:
             raise errors.UsageError(f"cannot work on {folder}: it is no virtual environment (it has no {part})")
 
 
+def refuse_mount_point(place: Place) -> None:
+    """Raises UsageError: no link can take the place of PATH."""
+    if os.path.ismount(place.path):
+        raise errors.UsageError(f"cannot replace {place.path}: it is a mount point of its own, and nothing can take its place")
+
+
 @contextlib.contextmanager
 def locked(place: Place) -> Iterator[int]:
     """Work on an environment alone. Gives the lock's descriptor: a child that inherits it holds the lock too, until it has ended.
@@ -128,6 +134,9 @@ def heal(place: Place) -> None:
     for name in os.listdir(place.versions):
         if os.path.islink(place.version(name)):  # it waited to be exchanged with PATH
             os.unlink(place.version(name))
+    for name in recorded(place):
+        if not os.path.lexists(place.version(name)):  # a user has removed the folder
+            os.unlink(place.version(f"{name}.json"))
 
 
 def in_use(place: Place) -> str:
@@ -196,8 +205,6 @@ def can_exchange(place: Place) -> str:
     """Whether PATH can change places with a link at one stroke: empty, or why not. A link is replaced so everywhere."""
     if os.path.islink(place.path):
         return ""
-    if os.path.ismount(place.path):
-        return "it is a mount point of its own"
     one, other = place.version("exchange-one"), place.version("exchange-other")
     try:
         for name in (one, other):

@@ -9,7 +9,7 @@ import os
 
 from firstlight import entrypoint, errors, settings
 from firstlight.cli import examining
-from firstlight.pytorch import builds, choosing, places, space, upgrade
+from firstlight.pytorch import builds, choosing, places, planning, space, upgrade
 from firstlight.pytorch.asking import Surroundings
 from firstlight.pytorch.builds import Advice
 from firstlight.pytorch.choosing import Choice
@@ -59,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not all(part.isidentifier() for part in word.split(".")):
             raise errors.UsageError(f"cannot import {word!r}: it is no name of a module")
     place = places.find(arguments.venv)
+    places.refuse_mount_point(place)
     arguments.find_links = os.path.abspath(arguments.find_links) if arguments.find_links else None
     if not os.path.lexists(place.path):
         with places.locked(place):
@@ -87,7 +88,7 @@ def _do(arguments: argparse.Namespace, place: Place, advice: Advice, choice: Cho
         tell=tell,
     )
     try:
-        found = upgrade.plan(around, place, _request(arguments, choice))
+        found = planning.plan(around, place, _request(arguments, choice))
         if lock is None:
             return _print(arguments, {"changed": False, "plan": _encode(found, choice)}, _words(found, choice))
         tell(f"torch {choice.version}, {choice.reason}")
@@ -121,9 +122,9 @@ def _do(arguments: argparse.Namespace, place: Place, advice: Advice, choice: Cho
     )
 
 
-def _request(arguments: argparse.Namespace, choice: Choice) -> upgrade.Request:
+def _request(arguments: argparse.Namespace, choice: Choice) -> planning.Request:
     index = arguments.index_url or ("" if arguments.find_links else f"{_INDEX}/{choice.build}")
-    return upgrade.Request(
+    return planning.Request(
         version=choice.version,
         find_links=arguments.find_links or "",
         index=index,
@@ -135,7 +136,7 @@ def _request(arguments: argparse.Namespace, choice: Choice) -> upgrade.Request:
     )
 
 
-def _encode(found: upgrade.Plan, choice: Choice) -> dict[str, object]:
+def _encode(found: planning.Plan, choice: Choice) -> dict[str, object]:
     return {
         "from": found.torch or None,
         "to": choice.version,
@@ -152,7 +153,7 @@ def _encode(found: upgrade.Plan, choice: Choice) -> dict[str, object]:
     }
 
 
-def _words(found: upgrade.Plan, choice: Choice) -> str:
+def _words(found: planning.Plan, choice: Choice) -> str:
     need = found.space
     return "\n".join(
         (
