@@ -273,8 +273,11 @@ def test_old_environments_are_kept_unless_told_otherwise(environment: Environmen
     environment.upgrade(to="2.9.3+cu128")
     assert environment.folders() == {OLD, NEW, "2.9.3+cu128"}
 
+    done = environment.upgrade("--keep", "2", to="2.9.5+cu128")
+    assert done.returncode == 0, done.stderr
+    assert environment.folders() == {NEW, "2.9.3+cu128", "2.9.5+cu128"}
+    environment.ask("rollback")
     done = environment.upgrade("--keep", "1", to="2.9.5+cu128")
-
     assert done.returncode == 0, done.stderr
     assert environment.folders() == {"2.9.3+cu128", "2.9.5+cu128"}
     assert environment.ask("rollback").returncode == 0
@@ -324,7 +327,9 @@ def test_the_address_of_an_index_may_hold_a_password(environment: Environment, t
     environment.make()
     folder = tmp_path / "installer"
     folder.mkdir()
-    (folder / "uv").write_text(f"#!/bin/sh\necho $UV_DEFAULT_INDEX >{tmp_path}/index\necho $@ >{tmp_path}/words\nexit 1\n")
+    (folder / "uv").write_text(
+        f"#!/bin/sh\necho $UV_DEFAULT_INDEX >{tmp_path}/index\necho $@ >{tmp_path}/words\ncat {environment.versions}/*.json >{tmp_path}/records\nexit 1\n"
+    )
     (folder / "uv").chmod(0o755)
     address = "https://somebody:secret@127.0.0.1/simple"
 
@@ -332,8 +337,9 @@ def test_the_address_of_an_index_may_hold_a_password(environment: Environment, t
 
     assert done.returncode == 1
     assert (tmp_path / "index").read_text().strip() == address
-    kept = [path.read_text() for path in (tmp_path / "words", *environment.versions.iterdir()) if path.is_file()]
-    assert "secret" not in "".join([done.stdout, done.stderr, *kept])
+    records = (tmp_path / "records").read_text()
+    assert "copying" in records
+    assert "secret" not in "".join([done.stdout, done.stderr, records, (tmp_path / "words").read_text()])
 
 
 # --- with a GPU, on a simulated machine -------------------------------------------------------------------------------
