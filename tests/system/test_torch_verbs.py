@@ -265,6 +265,7 @@ def test_what_a_user_has_removed_by_hand_is_made_anew(environment: Environment, 
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["resumed"] is False
     assert environment.torch() == NEW
+    assert environment.folders() == ({OLD, NEW, f"{NEW}-2"} if part else {OLD, NEW})
 
 
 def test_old_environments_are_kept_unless_told_otherwise(environment: Environment) -> None:
