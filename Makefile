@@ -87,7 +87,7 @@ lint: .venv/ready
 	$(call say,ruff and shellcheck)
 	@$(PYTHON) -m ruff check --quiet .
 	@$(PYTHON) -m ruff format --quiet --check .
-	@.venv/bin/shellcheck tools/*.sh bench/*.sh .ci/run
+	@.venv/bin/shellcheck testing/cloud/image/*.sh tools/*.sh bench/*.sh .ci/run src/firstlight/install/files/*.sh src/firstlight/install/files/firstlight
 
 types: .venv/ready
 	@for version in 3.10 3.11 3.12 3.13; do \
@@ -101,7 +101,7 @@ layers: .venv/ready
 
 versions: .venv/ready
 	$(call say,vermin)
-	@.venv/bin/vermin --quiet --no-tips --violations --target=3.8- src/firstlight/programs
+	@.venv/bin/vermin --quiet --no-tips --violations --target=3.8- src/firstlight/programs src/firstlight/install/files/check_cuda.py
 	@# Both excluded modules stand behind a look at the version, which mypy follows.
 	@.venv/bin/vermin --quiet --no-tips --violations --target=3.10- --exclude tomllib --exclude importlib.resources.abc src/firstlight
 
@@ -114,7 +114,7 @@ programs:
 
 # What some tests drive; without one of these they are skipped, and say so.
 wanted:
-	@sh tools/bring_programs.sh --wanted chromium promtool tini dumb-init
+	@sh tools/bring_programs.sh --wanted busybox chromium promtool tini dumb-init
 
 # What we are measured beside. Where one cannot be had, its figures say so.
 beside: .tools/uv/ready

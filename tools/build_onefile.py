@@ -70,11 +70,15 @@ WITH_LIBRARIES = (
     "firstlight/errors.pyc",
     "firstlight/faults/",
     "firstlight/journal/",
+    "firstlight/markup/",
     "firstlight/probe/__init__.pyc",
     "firstlight/probe/facts.pyc",
     "firstlight/serve/",
     "firstlight/system/",
 )
+
+# Here lie the page's style and script too. Only an archive hands those out, so none of it is in one of the pieces.
+OF_THE_PAGE = ("firstlight/markup/", "firstlight/serve/")
 
 # These ask for their own version by it.
 TELLS_VERSION = ("httpx2", "httpcore2")
@@ -92,7 +96,7 @@ OF_CONTROL = (
 )
 
 # What no start of a container needs is left out of the byte code: it would be read at each.
-SOURCES_ALONE = ("firstlight/rehearse/", "firstlight/py.typed")
+SOURCES_ALONE = ("firstlight/install/", "firstlight/rehearse/", "firstlight/py.typed")
 
 # What `run` imports before the first probe starts.
 START = (
@@ -241,10 +245,10 @@ def _for_interpreter(
     core = {name: data for name, data in byte_code.items() if name.startswith("firstlight/")}
     result.update({name: data for name, data in byte_code.items() if name not in core or name.startswith(SHARED_WITH_STRANGERS)})
     agent = {name: data for name, data in core.items() if name.startswith(WITH_LIBRARIES)}
-    assets = {name: data for name, data in contents.items() if name.startswith("firstlight/serve/") and not name.endswith(".py")}
+    assets = {name: data for name, data in contents.items() if name.startswith(OF_THE_PAGE) and not name.endswith(".py")}
     result["libraries.zip"] = _archive({**theirs, **agent, **assets})
     result["control.zip"] = _archive(other)
-    core = {name: data for name, data in core.items() if not name.startswith("firstlight/serve/")}
+    core = {name: data for name, data in core.items() if not name.startswith(OF_THE_PAGE)}
     ours = {name: data for name, data in core.items() if not name.startswith("firstlight/programs/")}
     result["start"] = _one_piece({name: data for name, data in ours.items() if name.startswith(START) and not name.startswith(OF_CONTROL)})
     result["control"] = _one_piece({name: data for name, data in ours.items() if name.startswith(OF_CONTROL)})

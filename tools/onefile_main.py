@@ -44,6 +44,11 @@ class Modules:
         # Nobody asks twice, and PID 1 would keep the byte code in memory for good.
         exec(marshal.loads(self.pieces.pop(module.__name__)[1]), module.__dict__)
 
+    def get_data(self, path):
+        import zipimport
+
+        return zipimport.zipimporter(archive).get_data(path)
+
     def get_resource_reader(self, name):
         import zipimport
 

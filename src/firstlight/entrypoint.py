@@ -92,14 +92,24 @@ def run(settings: Settings, command: Sequence[str], variables: Mapping[str, str]
     return code
 
 
-def cured_environment(variables: Mapping[str, str], inherited_mask: Iterable[int], *, quiet: bool) -> tuple[int, dict[str, str | None]]:
-    """`firstlight env`: cure what the environment alone can cure, wait for nothing. Give run's exit code and what changed."""
+def cured_environment(
+    variables: Mapping[str, str], inherited_mask: Iterable[int], *, quiet: bool, wait: bool
+) -> tuple[int, dict[str, str | None]]:
+    """`firstlight env`: cure what the environment alone can cure. Give run's exit code and what changed.
+
+    To `wait` is to go through all that `run` does before it starts an app, as long as the settings say; else nothing is waited for.
+    """
     from firstlight import settings as run_settings
     from firstlight.boot import conduct
     from firstlight.faults.fault import Remedy
     from firstlight.journal import journal as boot_journal
 
-    settings = run_settings.load({}, variables).changed(attempts=1, deadline=0.0, holder=0.0, dry_run=False)
+    settings = run_settings.load({}, variables).changed(holder=0.0, dry_run=False)
+    allowed = {Remedy.REWRITE_VISIBLE_DEVICES, Remedy.FIX_LIBRARY_PATH}
+    if wait:
+        allowed.add(Remedy.CREATE_DEVICE_NODES)
+    else:
+        settings = settings.changed(attempts=1, deadline=0.0)
     loop = Loop(inherited_mask)
     environment = app_environment(variables)
     started = clock.now()
@@ -115,7 +125,7 @@ def cured_environment(variables: Mapping[str, str], inherited_mask: Iterable[int
     code = ExitCode.OK
     try:
         if settings.gpus != "none":
-            boot = _boot(parts, started, parts.seen, frozenset({Remedy.REWRITE_VISIBLE_DEVICES, Remedy.FIX_LIBRARY_PATH}))
+            boot = _boot(parts, started, parts.seen, frozenset(allowed))
             outcome = conduct.conduct(boot, children.prover(loop, environment, hold=0))
             code = outcome.step.code if isinstance(outcome, conduct.Abandoned) else ExitCode.OK
     finally:

@@ -1,4 +1,4 @@
-"""NVIDIA's own headers and user-mode libraries, fetched into the user's cache. None of it is kept in this repository."""
+"""NVIDIA's own headers and user-mode libraries, and other people's programs, fetched into the user's cache. None of it is kept in this repository."""
 
 from __future__ import annotations
 
@@ -44,6 +44,26 @@ def modules(requirement: str, name: str, *, with_dependencies: bool) -> Path:
     if not (target / name).exists():
         _install(requirement, target, with_dependencies=with_dependencies)
     return target
+
+
+def node_program(package: str, version: str, program: str) -> list[str]:
+    """The words that start a program of a package from the registry of npm."""
+    need("node", "npm")
+    target = folder() / f"{package.replace('/', '-')}-{version}"
+    link = target / "node_modules" / ".bin" / program
+    if not (target / "complete").exists():
+        target.mkdir(parents=True, exist_ok=True)
+        options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--prefix", str(target)]
+        try:
+            done = subprocess.run(
+                ["npm", "install", *options, f"{package}@{version}"], capture_output=True, text=True, check=False, timeout=3 * PATIENCE
+            )
+        except subprocess.TimeoutExpired:
+            pytest.skip(f"cannot fetch {package}: npm did not end in time")
+        if done.returncode:
+            pytest.skip(f"cannot fetch {package} {version}: {done.stderr.strip()[-300:]}")
+        (target / "complete").touch()
+    return ["node", str(link.resolve())]
 
 
 def _install(requirement: str, target: Path, *, with_dependencies: bool = False) -> None:

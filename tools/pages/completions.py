@@ -11,7 +11,27 @@ from pages import command_line
 
 SHELLS = ("bash", "zsh")
 
-_PATHS = {"FILE": shtab.FILE, "PYTHON": shtab.FILE, "DIR": shtab.DIRECTORY}
+# What a pod may be called is asked of firstlight itself, by the word that is being completed: it may be a path to it.
+_PODS_PREAMBLE = {
+    "bash": """
+_firstlight_pods() {
+  local word
+  for word in $("${COMP_WORDS[0]}" pod list --names 2>/dev/null); do
+    case $word in "$1"*) printf '%s\\n' "$word" ;; esac
+  done
+}
+""",
+    "zsh": """
+_firstlight_pods() {
+  local -a names
+  names=(${(f)"$(firstlight pod list --names 2>/dev/null)"})
+  compadd -a names
+}
+""",
+}
+_PODS = {"bash": "_firstlight_pods", "zsh": "_firstlight_pods", "preamble": _PODS_PREAMBLE}
+
+_VALUES = {"FILE": shtab.FILE, "PYTHON": shtab.FILE, "DIR": shtab.DIRECTORY, "POD": _PODS}
 
 
 def pages() -> dict[str, str]:
@@ -39,7 +59,7 @@ def _add(choices: argparse._SubParsersAction, verb: str, words: str, parser: arg
 def _complete(action: argparse.Action) -> None:
     """Tell shtab what a value may be. The parsers leave that to the settings, whose errors say more than argparse's."""
     metavar = str(action.metavar)
-    if metavar in _PATHS:
-        action.complete = _PATHS[metavar]
+    if metavar in _VALUES:
+        action.complete = _VALUES[metavar]
     elif "|" in metavar and not action.choices:
         action.choices = [word for word in metavar.split("|") if word.islower()]

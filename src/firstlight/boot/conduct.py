@@ -268,9 +268,11 @@ def _record(boot: Boot, facts: Facts, diagnosis: Diagnosis) -> None:
             quotes=dict(finding.evidence.quotes),
             persistence=finding.persistence.value,
             actor=finding.fault.actor.value,
+            stops=finding.evidence.stops,
         )
     expected = None if isinstance(diagnosis.expected, Unknown) else diagnosis.expected
-    boot.journal.write("diagnosis", Stage.DIAGNOSE, usable=diagnosis.usable, expected=expected, promised=diagnosis.promised)
+    driver = None if isinstance(facts.driver, Unknown) or isinstance(facts.driver.version, Unknown) else facts.driver.version
+    boot.journal.write("diagnosis", Stage.DIAGNOSE, usable=diagnosis.usable, expected=expected, promised=diagnosis.promised, driver=driver)
     if isinstance(facts.cuda, Unknown):
         return
     for node in facts.cuda.nodes_created:

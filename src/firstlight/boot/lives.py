@@ -229,7 +229,17 @@ def _hold(parts: Parts, reason: str, asks: str | None) -> None:
     parts.journal.write("hold", Stage.HOLD, reason=reason, asks=asks)
     wish = " and asks to be moved to another host" if asks else ""
     parts.tell(f"holding: the container stays up{wish}; `firstlight doctor` says what is wrong now, `firstlight ctl retry` tries again")
-    order = _await_order(parts, None)
+    move = None
+    if asks == "relocate":
+        from firstlight.supervise.relocation import Relocation  # late: most runs never hold
+
+        move = Relocation(parts.loop, parts.journal, parts.environment, parts.tell)
+        parts.loop.guard.call(move.begin)
+    try:
+        order = _await_order(parts, None)
+    finally:
+        if move is not None:
+            parts.loop.guard.call(move.end)
     parts.journal.write("retry", Stage.PROBE, reason=order.words if order is not None else "")
 
 

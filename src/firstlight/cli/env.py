@@ -19,12 +19,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--shell", dest="format", action="store_const", const="shell", default="shell", help="as export and unset lines (default)"
     )
     how.add_argument("--format", choices=("shell", "json"), help="shell lines, or one JSON object (null: unset)")
+    parser.add_argument(
+        "--wait", action="store_true", help="wait for CUDA and prove it as run does, and make device nodes that are missing"
+    )
     parser.add_argument("--quiet", action="store_true", help="say nothing on standard error")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Probe and cure what the environment alone can cure; print what changed. Exit as `run` would."""
-    code, changes = entrypoint.cured_environment(os.environ, arguments.inherited_mask, quiet=arguments.quiet)
+    code, changes = entrypoint.cured_environment(os.environ, arguments.inherited_mask, quiet=arguments.quiet, wait=arguments.wait)
     if arguments.format == "json":
         print(json.dumps(changes))
     else:

@@ -42,6 +42,7 @@ VERBS = (
     ("logs", "print what the app has printed, and follow it"),
     ("ctl", "give a running firstlight an order: restart, stop, retry, rediagnose"),
     ("timeline", "show where the time of the last boot went"),
+    ("install", "put the tool and what goes with it on a volume, or take it off again"),
     ("pod", "configure, test, watch and move pods from outside"),
     ("torch", "find the PyTorch that fits, and change it without breaking what works"),
     ("rehearse", "run a whole cold start on a simulated machine, without a GPU"),
@@ -139,7 +140,7 @@ def build(verb: str, module: Verb) -> Parser:
     parser = Parser(
         prog=f"firstlight {verb}",
         description=(module.__doc__ or "").strip().partition("\n")[0],
-        usage=f"firstlight {verb} [options] -- COMMAND [ARGUMENT ...]" if takes_command else None,
+        usage=getattr(module, "USAGE", f"firstlight {verb} [options] -- COMMAND [ARGUMENT ...]" if takes_command else None),
         allow_abbrev=False,
         formatter_class=_formatter,
     )

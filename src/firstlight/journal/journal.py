@@ -30,7 +30,8 @@ _KEPT = 2000
 # How long a line may stay unwritten before we say so, in seconds.
 _PATIENCE = 5.0
 
-# Pauses before a new writer, in seconds, as often as one after the other dies and has written nothing; then it is given up.
+# Pauses before a new writer, in seconds, as often as one after the other dies and has written nothing. The last one is for all that follow:
+# a volume that was away for minutes gets the rest of a run that may last for weeks.
 _PAUSES = (0.0, 1.0, 5.0, 30.0)
 
 # How long the end waits for the last lines to reach the volume, in seconds: a stop must not take longer than a second.
@@ -160,8 +161,10 @@ class Journal:
         self._again = None
         assert self.directory is not None
         self._start_writer(self.directory, "again")
+        kept = [event for event in self.events if event.number in self._unwritten]
+        self._unwritten = {event.number: self._unwritten[event.number] for event in kept}
         if self.writer is not None:
-            self._loop.write(self.writer, b"".join(line(event) for event in self.events if event.number in self._unwritten))
+            self._loop.write(self.writer, b"".join(map(line, kept)))
 
     def _listen(self, happening: Happening) -> None:
         """What the writer answers, and its end."""
@@ -170,12 +173,12 @@ class Journal:
                 self._answer(json.loads(answer))
         elif isinstance(happening, Exited) and happening.process is self.writer and not self._closing:
             how = _how_ended(happening.process.status)
-            if self._deaths == len(_PAUSES):
-                self._trouble(f"its writer has ended ({how})")
-                return
-            self._again = self._loop.call_at(clock.now() + _PAUSES[self._deaths], self._start_again)
+            self._again = self._loop.call_at(clock.now() + _PAUSES[min(self._deaths, len(_PAUSES) - 1)], self._start_again)
             self._deaths += 1
-            self.note("log", words=f"the writer of the journal has ended ({how}); a new one goes on")
+            if self._deaths <= len(_PAUSES):
+                self.note("log", words=f"the writer of the journal has ended ({how}); a new one goes on")
+            else:
+                self._trouble(f"its writer has ended ({how})")
         elif isinstance(happening, Exited) and happening.process is self.writer and happening.process.status != 0:
             self._trouble(f"its writer has ended ({_how_ended(happening.process.status)})")
 

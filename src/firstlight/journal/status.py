@@ -18,6 +18,7 @@ class Seen:
     quotes: Mapping[str, str]
     persistence: str
     actor: str
+    stops: bool = True  # it keeps CUDA from working; what does not is no root cause of a failure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,7 @@ class Status:
     updated_at: str
     seconds: float  # from the start to the last event
     probes: int  # how often the machine was probed
+    driver: str | None  # the version of the kernel driver, where it is known
     usable: int | None
     expected: int | None
     findings: tuple[Seen, ...]  # of the last diagnosis, or of the last look at a running app
@@ -66,17 +68,24 @@ class Status:
     companions: tuple[Companion, ...]
     hold: str | None  # why we only stay up, while we do
     asks: str | None  # what a control plane is asked for: "relocate"
+    moving: bool  # another pod is being ordered in this one's place, by us
+    move: str | None  # what was last said of that
     code: int | None  # firstlight's own exit code, once it has ended
 
     @property
+    def root(self) -> Seen | None:
+        """The root cause, as a diagnosis names it: the first fault that stops CUDA, else the first of the others."""
+        return next((seen for seen in self.findings if seen.stops), next(iter(self.findings), None))
+
+    @property
     def cause(self) -> str | None:
-        """The first fault."""
-        return self.findings[0].fault if self.findings else None
+        """The root cause's name."""
+        return self.root.fault if self.root else None
 
     @property
     def sentence(self) -> str | None:
         """The evidence for it."""
-        return self.findings[0].sentence if self.findings else None
+        return self.root.sentence if self.root else None
 
 
 def status(events: Sequence[Event]) -> Status:
@@ -85,6 +94,7 @@ def status(events: Sequence[Event]) -> Status:
     stage = events[-1].stage
     holding = _since(events, "hold", ("retry", "end"))
     running = _since(events, "app-started", ("app-exited",))
+    move = _since(events, "relocation", ("hold", "retry", "end"))
     return Status(
         boot=events[0].boot,
         stage=stage,
@@ -95,6 +105,7 @@ def status(events: Sequence[Event]) -> Status:
         updated_at=events[-1].at,
         seconds=events[-1].since_start,
         probes=sum(event.kind == "stage" and event.stage is Stage.PROBE for event in events),
+        driver=_text(_last(events, "diagnosis", "driver")),
         usable=_number(_last(events, "diagnosis", "usable")),
         expected=_number(_last(events, "diagnosis", "expected")),
         findings=findings,
@@ -107,6 +118,8 @@ def status(events: Sequence[Event]) -> Status:
         companions=_companions(events),
         hold=str(holding.data.get("reason")) if holding else None,
         asks=_text(holding.data.get("asks")) if holding else None,
+        moving=move is not None and move.data.get("step") not in ("cannot", "undone"),
+        move=_text(move.data.get("words")) if move is not None else None,
         code=_number(_last(events, "end", "code")),
     )
 
@@ -142,6 +155,7 @@ def _seen(data: Mapping[str, Any]) -> Seen:
         quotes={str(name): str(value) for name, value in quotes.items()} if isinstance(quotes, dict) else {},
         persistence=str(data.get("persistence", "")),
         actor=str(data.get("actor", "")),
+        stops=data.get("stops") is not False,
     )
 
 

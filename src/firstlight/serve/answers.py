@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import asdict
 from email.utils import formatdate
 from enum import Enum
@@ -62,6 +62,7 @@ class Answers:
         app: str,
         log: Lookup[Any],
         past: Lookup[Any],
+        host_keys: Lookup[Sequence[str]],
         order: Callable[[str, str], None],
         now: Callable[[], float],
         wall: Callable[[], float],
@@ -73,6 +74,7 @@ class Answers:
         self._app = app
         self._log = log
         self._past = past
+        self._host_keys = host_keys
         self._order = order
         self._now = now
         self._wall = wall
@@ -171,7 +173,14 @@ class Answers:
         view = self.view()
         if request.state.level is not Level.ADMIN:
             return JSONResponse(page.little(view))
-        return JSONResponse({"version": STATUS_VERSION, "firstlight": self._version, **_plain_data(view), "app": self._called(view)})
+        own = {
+            "version": STATUS_VERSION,
+            "firstlight": self._version,
+            **_plain_data(view),
+            "app": self._called(view),
+            "ssh_host_keys": list(await self._host_keys.get(_FILE_PATIENCE) or ()),
+        }
+        return JSONResponse(own)
 
     async def _metrics(self, _: Request) -> Response:
         return Response(metrics.render(self.view(), self._version), media_type=metrics.CONTENT_TYPE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from firstlight import __version__
 
@@ -15,7 +15,8 @@ class Configuration:
     Attributes:
         serve: the address to listen on, "host:port" or "[host]:port"; "off" for the control socket alone.
         control: the path of the control socket, in a folder that is ours alone; None where there is no such folder.
-        token_file: a file with the token that opens everything; None to make one beside the control socket.
+        token_file: a file with the token that opens everything.
+        token: that token itself; without both, one is made beside the control socket.
         metrics_token_file: a file with a token that opens the metrics alone.
         greeting: how many events follow at once, as the core has kept them.
         hosts: names by which others may ask for us; "*.example.org" stands for every name under that.
@@ -25,6 +26,7 @@ class Configuration:
     serve: str
     control: str | None = None
     token_file: str | None = None
+    token: str | None = field(default=None, repr=False)
     metrics_token_file: str | None = None
     hosts: tuple[str, ...] = ()
     logs: str | None = None

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import pkgutil
 from collections.abc import Sequence
 from typing import Any
 
+from firstlight.markup import family
+from firstlight.markup.tags import Child, Html, tag
 from firstlight.serve import sections
 from firstlight.serve.background import PastBoot
-from firstlight.serve.markup import Child, Html, tag
 from firstlight.serve.view import View
-
-
-def _asset(name: str) -> str:
-    data = pkgutil.get_data(__package__ or "", name)
-    assert data is not None
-    return data.decode("utf-8")
 
 
 def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
 
 
-_STYLE = _asset("page.css")
-_SCRIPT = _asset("page.js")
+_STYLE = family.STYLE + family.asset(__package__ or "", "page.css")
+_SCRIPT = family.asset(__package__ or "", "page.js")
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -39,8 +33,6 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-
-_COLOURS = {"well": "1f8a53", "ill": "c77700", "bad": "c8372d", "busy": "3d74c6", "over": "77736b"}
 
 
 def little(view: View | None) -> dict[str, Any]:
@@ -158,14 +150,13 @@ def stranger(view: View | None, *, wrong: bool = False) -> str:
 
 
 def _document(title: str, kind: str, body: Html, *, live: bool) -> str:
-    icon = f"data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'><circle cx='8' cy='8' r='7' fill='%23{_COLOURS[kind]}'/></svg>"
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("title", title),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
-        tag("link", rel="icon", href=icon, id="icon"),
+        tag("link", rel="icon", href=family.icon(kind), id="icon"),
         tag("noscript", tag("meta", http_equiv="refresh", content="5")) if live else None,
         tag("style", Html(_STYLE)),
         tag("script", Html(_SCRIPT), type="module") if live else None,

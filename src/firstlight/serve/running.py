@@ -10,7 +10,7 @@ import stat
 import time
 from functools import partial
 
-from firstlight.serve import background, configuration, connections, telling
+from firstlight.serve import background, configuration, connections, host_keys, telling
 from firstlight.serve.access import SHORTEST_TOKEN, Keys
 from firstlight.serve.answers import Answers
 from firstlight.serve.background import Lookup
@@ -21,12 +21,16 @@ from firstlight.serve.redact import Redactor
 # How often a taken port is tried again, in seconds.
 _RETRY = 2.0
 
+# What a token must be.
+_TOKEN_RULE = f"it must be one word of {SHORTEST_TOKEN} characters or more"
+
 # A line of the journal. The facts of a sick machine with many GPUs are the longest.
 _LONGEST_LINE = 8 << 20
 
 # How long what lies in files is good for, in seconds.
 _LOG_KEPT = 0.5
 _PAST_KEPT = 60.0
+_HOST_KEYS_KEPT = 0.5
 
 
 def run() -> int:
@@ -57,6 +61,7 @@ async def _run() -> int:
         past=Lookup(
             partial(background.past_boots, orders.state_dir, orders.boot, redactor) if orders.state_dir else tuple, kept=_PAST_KEPT
         ),
+        host_keys=Lookup(partial(host_keys.fingerprints, host_keys.FOLDER), kept=_HOST_KEYS_KEPT),
         order=lambda order, by: telling.answer(step="order", order=order, by=by),
         now=time.monotonic,
         wall=time.time,
@@ -127,6 +132,10 @@ def _token(orders: Configuration) -> str | None:
     """The token that opens everything: the one given, else our own, which outlives a restart of this process."""
     if orders.token_file is not None:
         return _read_token(orders.token_file)
+    if orders.token:
+        if _can_be_token(orders.token):
+            return orders.token
+        telling.answer(step="trouble", words=f"cannot take the token in FIRSTLIGHT_TOKEN: {_TOKEN_RULE}; another one is made")
     if orders.control is None:
         return None  # nowhere to keep one: local askers see the page, and nobody else
     path = os.path.join(os.path.dirname(orders.control), "token")
@@ -162,7 +171,11 @@ def _read_token(path: str | None) -> str | None:
     except (OSError, ValueError) as error:
         telling.answer(step="trouble", words=f"cannot read the token in {path}: {getattr(error, 'strerror', None) or error}")
         return None
-    if len(token) < SHORTEST_TOKEN or not token.isprintable() or " " in token:
-        telling.answer(step="trouble", words=f"cannot take the token in {path}: it must be one word of {SHORTEST_TOKEN} characters or more")
+    if not _can_be_token(token):
+        telling.answer(step="trouble", words=f"cannot take the token in {path}: {_TOKEN_RULE}")
         return None
     return token
+
+
+def _can_be_token(text: str) -> bool:
+    return len(text) >= SHORTEST_TOKEN and text.isprintable() and " " not in text

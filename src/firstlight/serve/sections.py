@@ -7,8 +7,8 @@ from datetime import datetime, timezone
 
 from firstlight.journal.event import Condition, Stage
 from firstlight.journal.status import CheckState, Companion
+from firstlight.markup.tags import Child, Html, prose, tag
 from firstlight.serve.background import PastBoot
-from firstlight.serve.markup import Child, Html, prose, tag
 from firstlight.serve.proofs import Gpu
 from firstlight.serve.sentence import seconds_in_words
 from firstlight.serve.view import Done, Found, View

@@ -22,7 +22,9 @@ def say(events: Sequence[Event], stands: Status) -> tuple[str, str]:
     if stage is Stage.END:
         return f"Ended with exit code {stands.code}", str(reading.field(events, "give-up", "reason") or "")
     if stands.hold is not None or stage is Stage.HOLD:
-        return f"On hold: the app {'is not running' if stands.lives else 'was not started'}", stands.hold or cause
+        return f"On hold: the app {'is not running' if stands.lives else 'was not started'}", "; ".join(
+            filter(None, (stands.hold or cause, stands.move))
+        )
     if stage is Stage.STOP:
         return "Stopping", "" if stands.app_pid else f"The app ended with exit code {stands.app_code}."
     if stands.ready:

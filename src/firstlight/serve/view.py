@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from firstlight.faults import catalogue
-from firstlight.faults.fault import Actor, Persistence
+from firstlight.faults.fault import Actor, Fault, Persistence
 from firstlight.journal.event import Event
 from firstlight.journal.status import Seen, Status, status
 from firstlight.journal.timeline import Span, timeline
@@ -34,6 +34,18 @@ class Found:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cause:
+    """The root cause of what stands, in the words of the catalogue, for programs."""
+
+    fault: str
+    sentence: str
+    layer: str  # empty for a fault that this version does not know
+    actor: str  # container, image or provider
+    persistence: str  # transient, bounded or permanent
+    host_fault: bool  # only another host can help
+
+
+@dataclass(frozen=True, kw_only=True)
 class Done:
     """A remedy and what came of it."""
 
@@ -55,6 +67,7 @@ class View:
     ready_after: float | None  # seconds from the start of the boot until the app was ready first
     gpus: tuple[Gpu, ...]
     findings: tuple[Found, ...]
+    cause: Cause | None  # the first of them that stops CUDA
     remedies: tuple[Done, ...]
     restarts: Mapping[str, int]  # by cause
     spans: tuple[Span, ...]
@@ -82,6 +95,7 @@ def look(events: Sequence[Event]) -> View:
         ready_after=first_ready.since_start if first_ready else None,
         gpus=proofs.gpus(events),
         findings=tuple(map(_with_page, stands.findings)),
+        cause=_cause(stands.root),
         remedies=tuple(
             Done(remedy=str(event.data.get("remedy")), outcome=str(event.data.get("outcome")), words=str(event.data.get("words", "")))
             for event in events
@@ -131,8 +145,26 @@ _TIMES = {
 }
 
 
+def _known(fault_id: str) -> Fault | None:
+    return next((fault for fault in catalogue.CATALOGUE if fault.id == fault_id), None)
+
+
+def _cause(seen: Seen | None) -> Cause | None:
+    if seen is None:
+        return None
+    fault = _known(seen.fault)
+    return Cause(
+        fault=seen.fault,
+        sentence=seen.sentence,
+        layer=fault.layer.value if fault else "",
+        actor=seen.actor,
+        persistence=seen.persistence,
+        host_fault=fault is not None and fault.host_fault,
+    )
+
+
 def _with_page(seen: Seen) -> Found:
-    fault = next((fault for fault in catalogue.CATALOGUE if fault.id == seen.fault), None)
+    fault = _known(seen.fault)
     page = catalogue.page(fault) if fault else ""
     return Found(
         fault=seen.fault,

@@ -17,15 +17,25 @@ TYPE_CHECKING = False  # `typing` has the same name, and costs two milliseconds 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["GROUPS", "LIFE", "OPTIONS", "Option", "Origin", "Settings", "duration", "load"]
+__all__ = ["GROUPS", "LEASE", "LIFE", "NOT_FOR_APPS", "OPTIONS", "TOKEN", "Option", "Origin", "Settings", "duration", "load"]
 
 _PREFIX = "FIRSTLIGHT_"
 
 # In the app's environment: which life of it a process belongs to, wherever in the tree of processes it has ended up.
 LIFE = "FIRSTLIGHT_LIFE"
 
-# Variables with our prefix that are no settings of `run`: the token of the page's own clients; what `pod` verbs remember in a pod.
-_OTHER_VARIABLES = frozenset({LIFE, "FIRSTLIGHT_TOKEN", "FIRSTLIGHT_PREVIOUS", "FIRSTLIGHT_LEASE"})
+# The token of the page, where no file of it is named: all that a pod can be given is variables.
+TOKEN = "FIRSTLIGHT_TOKEN"  # noqa: S105 - its name
+
+# What `pod configure` has found in a pod, for `pod restore`; whose test or move a pod was made for.
+PREVIOUS = "FIRSTLIGHT_PREVIOUS"
+LEASE = "FIRSTLIGHT_LEASE"
+
+# What `pod` verbs leave with a pod, for themselves and for us. No app needs them, and many show their environment to anybody.
+NOT_FOR_APPS = frozenset({TOKEN, PREVIOUS, LEASE})
+
+# Variables with our prefix that are no settings of `run`.
+_OTHER_VARIABLES = frozenset({LIFE, *NOT_FOR_APPS})
 
 # What Kubernetes puts into every container for a Service that is called firstlight, or firstlight-…: those are not ours.
 _SERVICE_LINK = r"FIRSTLIGHT_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
@@ -112,6 +122,7 @@ class Settings:
     config: str  # the file that was read; empty where none was
     state_dir: str
     run_dir: str
+    publish_env: bool
     dry_run: bool
 
     # The tables of the file, by name. Whoever acts on them knows their keys.

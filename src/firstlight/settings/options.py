@@ -188,7 +188,13 @@ GROUPS = {
             "a name by which others ask for the page, such as that of a proxy; addresses and RunPod's proxy need none",
             commas=True,
         ),
-        Option("token-file", "", values.TEXT, "FILE", "the file of the token that opens more than readiness to other hosts"),
+        Option(
+            "token-file",
+            "",
+            values.TEXT,
+            "FILE",
+            "the file of the token that opens more than readiness to other hosts (default: the token in FIRSTLIGHT_TOKEN, else one is made)",
+        ),
         Option("metrics-token-file", "", values.TEXT, "FILE", "the file of a token that opens the metrics, and no more"),
     ),
     "files": (
@@ -207,6 +213,13 @@ GROUPS = {
             "where the journal is kept (default: .firstlight on /workspace where that is a mount)",
         ),
         Option("run-dir", "", values.TEXT, "DIR", "where the control socket is (default: /run/firstlight, or as near as can be written)"),
+        Option(
+            "publish-env",
+            "false",
+            values.SWITCH,
+            "",
+            "let SSH sessions have the app's environment: write /etc/firstlight/environment.sh, and a line into ~/.bashrc and /etc/profile.d",
+        ),
         Option("dry-run", "false", values.SWITCH, "", "diagnose and say what would be done first; change and start nothing"),
     ),
 }

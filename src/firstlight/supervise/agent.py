@@ -45,6 +45,7 @@ class Agent:
         settings: Settings,
         *,
         instance: str | None,
+        token: str | None,
         tell: Callable[[str], None],
     ) -> None:
         self._loop = loop
@@ -58,6 +59,7 @@ class Agent:
             "serve": settings.serve,
             "control": os.path.join(instance, instances.CONTROL) if instance else None,
             "token_file": settings.token_file or None,
+            "token": token,  # over a pipe: no command line, file or environment shows it
             "metrics_token_file": settings.metrics_token_file or None,
             "logs": os.path.join(instance, "app.log") if instance else None,
             "state_dir": journal.directory,

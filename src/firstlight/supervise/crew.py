@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from firstlight import settings as own_settings
 from firstlight.apps import app as apps, cuda_lines
 from firstlight.supervise import leftovers, notify, restart
 from firstlight.supervise.checker import Checker
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from firstlight.supervise.chosen import Chosen
     from firstlight.supervise.companions import Companions
     from firstlight.supervise.output import Output
+    from firstlight.supervise.sessions import Sessions
     from firstlight.supervise.watch import Watch
     from firstlight.system.loop import Loop
 
@@ -38,11 +40,11 @@ def build(
     """Build all that the settings ask for, and start nothing. `variables` is the environment that we were started with."""
     checks = () if chosen is None else chosen.checks
     companions = () if chosen is None else chosen.companions
-    theirs = {*notify.OURS, *notify.PASSED}
+    theirs = {*notify.OURS, *notify.PASSED, *own_settings.NOT_FOR_APPS}
     environment = {name: value for name, value in variables.items() if name and "=" not in name and name not in theirs}
     patterns = cuda_lines.PATTERNS if chosen is None or chosen.recipe is None else chosen.recipe.patterns
     checker = Checker(loop, journal, environment, checks, patterns, ready_timeout=settings.ready_timeout)
-    crew = Crew(loop, journal, settings, checker, tell)
+    crew = Crew(loop, journal, settings, checker, tell, started_with=frozenset(variables))
     if settings.dry_run:
         return crew
     instance = instances.create(journal.boot, settings.run_dir, variables)
@@ -67,6 +69,10 @@ def build(
             matched=checker.printed,
             tell=tell,
         )
+    if settings.publish_env:
+        from firstlight.supervise.sessions import Sessions
+
+        crew.sessions = Sessions(loop, journal, environment, tell)
     if companions:
         from firstlight.supervise.companions import Companions
 
@@ -76,7 +82,8 @@ def build(
     if settings.serve != "off" or instance is not None:
         from firstlight.supervise.agent import Agent
 
-        crew.agent = Agent(loop, journal, environment, settings, instance=instance, tell=tell)
+        token = variables.get(own_settings.TOKEN)
+        crew.agent = Agent(loop, journal, environment, settings, instance=instance, token=token, tell=tell)
     return crew
 
 
@@ -90,16 +97,28 @@ def _captures(settings: Settings) -> bool:
 class Crew:
     """All of them. Each can be missing but the checker, which knows how the app is even where no check is asked for."""
 
-    def __init__(self, loop: Loop, journal: Journal, settings: Settings, checker: Checker, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        journal: Journal,
+        settings: Settings,
+        checker: Checker,
+        tell: Callable[[str], None],
+        *,
+        started_with: frozenset[str],
+    ) -> None:
+        """`started_with` are the names of the variables that we were started with."""
         self.output: Output | None = None
         self.companions: Companions | None = None
         self.agent: Agent | None = None
         self.inbox: notify.Inbox | None = None
+        self.sessions: Sessions | None = None
         self._loop = loop
         self._journal = journal
         self._settings = settings
         self._checker = checker
         self._tell = tell
+        self._started_with = started_with
         self._watch: Watch | None = None
 
     def app_output(self, number: int) -> tuple[int | None, int | None]:
@@ -121,7 +140,8 @@ class Crew:
 
     def environment(self, environment: Mapping[str, str]) -> dict[str, str]:
         """The app's environment, with what is ours taken out and what is for the app put in."""
-        theirs = {name: value for name, value in environment.items() if name not in notify.OURS}
+        ours = {*notify.OURS, *own_settings.NOT_FOR_APPS}
+        theirs = {name: value for name, value in environment.items() if name not in ours}
         if self.inbox is not None:
             theirs["NOTIFY_SOCKET"] = self.inbox.address
         return theirs
@@ -138,8 +158,16 @@ class Crew:
         if self.output is not None:
             self._call(self.output.start)
         self._call(lambda: self._checker.begin_life(number))
+        if self.sessions is not None:
+            self._call(lambda: self._publish(environment))
         if facts is not None and self._settings.watch:
             self._call(lambda: self._begin_watch(environment, facts))
+
+    def _publish(self, environment: Mapping[str, str]) -> None:
+        """Let SSH sessions have what the app has, and nothing that was taken from it: a cure is one for them too."""
+        assert self.sessions is not None
+        theirs = {name: value for name, value in self.environment(environment).items() if name not in (*notify.OURS, *notify.PASSED)}
+        self.sessions.publish(theirs, self._started_with - theirs.keys())
 
     def stop(self, reason: str) -> None:
         """The app is about to be stopped."""

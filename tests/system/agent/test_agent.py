@@ -232,6 +232,55 @@ def test_a_folder_that_takes_no_socket_leaves_the_port(start: Start) -> None:
     assert agent.ask("/livez").code == 200
 
 
+def test_a_token_can_come_with_the_orders(start: Start) -> None:
+    given = "a-token-that-a-pod-was-given-0123456789"
+    agent = start(token=given)
+    agent.listens()
+
+    for token, code in ((given, 200), (given[:-1], 401)):
+        assert agent.ask("/metrics", authorization=f"Bearer {token}", x_forwarded_for="9.9.9.9").code == code
+    assert not (agent.folder / "token").exists()
+
+
+@pytest.mark.parametrize("token", ["too-short", "one word of two dozen letters", "with-a-newline-in-it-0123456789\n"])
+def test_a_token_that_can_be_guessed_is_told_of_and_another_is_made(start: Start, token: str) -> None:
+    agent = start(token=token)
+
+    words = agent.answers("trouble")["words"]
+    assert words == "cannot take the token in FIRSTLIGHT_TOKEN: it must be one word of 20 characters or more; another one is made"
+    agent.listens()
+    assert agent.ask("/metrics", authorization=f"Bearer {token.strip()}", x_forwarded_for="9.9.9.9").code == 401
+    assert agent.ask("/metrics", authorization=f"Bearer {agent.token()}", x_forwarded_for="9.9.9.9").code == 200
+
+
+def test_those_who_may_see_all_are_told_the_host_keys_and_the_cause(start: Start) -> None:
+    agent = start()
+    agent.listens()
+    tell_a_healthy_boot(agent)
+    agent.write("stage", "probe", attempt=2)
+    fault = {"quotes": {}, "persistence": "permanent", "actor": "provider"}
+    agent.write("finding", "diagnose", fault="nvml-failed", sentence="it is ill", stops=False, **fault)
+    agent.write("finding", "diagnose", fault="uvm-open-fails", sentence="EIO", stops=True, **fault)
+    agent.write("diagnosis", "diagnose", usable=0, expected=1, promised=True, driver="580.159.04")
+    agent.caught_up()
+
+    told = agent.ask("/status.json").json
+    here = [
+        subprocess.check_output(["ssh-keygen", "-lf", key], text=True).split()[1] for key in Path("/etc/ssh").glob("ssh_host_*_key.pub")
+    ]
+    assert sorted(told["ssh_host_keys"]) == sorted(here)
+    assert told["driver"] == "580.159.04"
+    assert told["cause"] == {
+        "fault": "uvm-open-fails",
+        "sentence": "EIO",
+        "layer": "device",
+        "actor": "provider",
+        "persistence": "permanent",
+        "host_fault": True,
+    }
+    assert agent.ask("/status.json", x_forwarded_for="9.9.9.9").json.keys() == {"ready", "stage", "since"}
+
+
 @pytest.mark.parametrize(
     ("content", "words"), [("short", "20 characters"), (None, "No such file"), ("two words are no token at all", "one word")]
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -59,3 +60,38 @@ def test_it_answers_while_cuda_hangs(tmp_path: Path) -> None:
             running.terminate()
             running.stderr.read()
     assert running.returncode == 143
+
+
+TOKEN = "a-token-that-a-pod-was-given-0123456789"
+
+
+def test_the_token_of_the_environment_opens_the_page_and_is_nowhere_else(start_plainly: Callable[..., Any], tmp_path: Path) -> None:
+    place = tmp_path / "run"
+    options = ("--gpus", "none", "--serve", "127.0.0.1:0", "--run-dir", str(place), "--with", "sleep 1000")
+    theirs = {"FIRSTLIGHT_TOKEN": TOKEN, "FIRSTLIGHT_PREVIOUS": '{"cmd":["/start.sh"]}', "FIRSTLIGHT_LEASE": "l1", "THEIRS": "1"}
+    running = start_plainly("sh", "-c", "env; echo ready; exec sleep 1000", options=options, env={**os.environ, **theirs})
+    seen = "".join(iter(running.line, "ready"))
+    address = re.search(r"http://\S+", running.says("the status page is at"))[0]
+
+    def ask(token: str) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": "9.9.9.9"}
+        with urllib.request.urlopen(urllib.request.Request(address + "status.json", headers=headers)) as answer:
+            return json.load(answer)
+
+    told = ask(TOKEN)
+    assert told["headline"]
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        ask("another-token-0123456789-0123456789")
+    assert "THEIRS=1" in seen
+    assert not re.search("FIRSTLIGHT_(TOKEN|PREVIOUS|LEASE)", seen)
+    children = running.children()
+    assert not any(TOKEN in argv for argv in children)
+    theirs = [pid for argv, pid in children.items() if argv.startswith("sleep 1000") or "serve.agent" in argv]
+    assert len(theirs) >= 2
+    for pid in theirs:  # the app or its companion, and whoever answers the network
+        assert TOKEN not in Path(f"/proc/{pid}/environ").read_text(), pid
+    assert not any(TOKEN in path.read_text() for folder in (tmp_path / "state", place) for path in folder.rglob("*") if path.is_file())
+    assert TOKEN not in json.dumps(told)
+    assert not list(place.rglob("token"))
+    running.popen.terminate()
+    assert TOKEN.encode() not in running.finish()[2]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from firstlight.journal import journal
 from firstlight.journal.event import Stage
-from firstlight.system import files
+from firstlight.journal.read import read
+from firstlight.system import clock, files
 from firstlight.system.loop import Loop
 
 PLAIN = "22 1 0:20 / / rw - overlay overlay rw\n"
@@ -78,3 +80,32 @@ def test_what_flaps_for_long_does_not_push_out_what_it_is_about() -> None:
     assert [event.data["life"] for event in kept.events if event.kind == "app-started"][-1] == 599
     assert [event.data["ok"] for event in kept.events if event.data.get("check") == "steady"] == [True]
     assert kept.events[-1].number == 9600
+
+
+def test_writers_that_die_one_after_the_other_are_followed_for_as_long_as_it_takes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(journal, "_PAUSES", (0.0, 0.01))
+    said: list[str] = []
+    loop = Loop()
+    kept = journal.Journal(loop, str(tmp_path), dict(os.environ), started=0.0, tell=said.append)
+    monkeypatch.setattr("firstlight.system.loop.program", lambda *_: ["/bin/false"])
+    kept.write("boot", Stage.START)
+    for number in range(6):  # more often than there are pauses
+        writer = kept.writer
+        while kept.writer is writer:
+            loop.turn(clock.now() + 10.0)
+        kept.write("note", Stage.WAIT, words=str(number))
+    monkeypatch.undo()
+    writer = kept.writer
+    while kept.writer is writer:
+        loop.turn(clock.now() + 10.0)
+    kept.write("end", Stage.END)
+    while kept._unwritten:
+        loop.turn(clock.now() + 10.0)
+    kept.close()
+    loop.close()
+
+    assert len(said) == 1
+    assert "its writer has ended" in said[0]
+    events = read(str(tmp_path), None).events
+    assert [event.number for event in events] == list(range(len(events)))
+    assert events[-1].kind == "end"

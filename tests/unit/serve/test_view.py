@@ -195,3 +195,27 @@ def test_what_the_app_is_called_and_says_stays_text(text: str) -> None:
     html = page.render(view, version=marked, app=marked, now=0.0, log=[marked], past=None)
 
     assert html.count("<script") == 1
+
+
+def moves(step: str, words: str) -> Any:
+    return ("relocation", "hold", {"step": step, "words": words, "pod": None})
+
+
+@pytest.mark.parametrize(
+    ("told", "moving", "detail"),
+    [
+        ([HOLD], False, "10 attempts were made"),
+        ([HOLD, moves("ordered", "a pod")], True, "10 attempts were made; a pod"),
+        ([HOLD, moves("ordered", "a pod"), moves("cannot", "cannot create a pod")], False, "10 attempts were made; cannot create a pod"),
+        ([HOLD, moves("cannot", "cannot"), ("retry", "probe", {}), HOLD], False, "10 attempts were made"),
+    ],
+)
+def test_a_hold_says_how_far_its_move_has_come(told: Sequence[Any], moving: bool, detail: str) -> None:
+    from firstlight.serve import health
+
+    view = look(events(START, PROBE, FOUND, NONE, *told))
+
+    assert view.status.moving is moving
+    assert view.detail == detail
+    code, text = health.text(health.ready(view), name="readyz", verbose=True)
+    assert (code, detail in text) == (503, True)

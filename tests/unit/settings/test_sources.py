@@ -54,6 +54,7 @@ EXAMPLES = {
     "metrics-token-file": ("/run/metrics", "/run/others"),
     "state-dir": ("/state", "/other"),
     "run-dir": ("/run/a", "/run/b"),
+    "publish-env": ("true", "false"),
     "dry-run": ("true", "false"),
 }
 OPTIONS = {option.name: option for option in settings.OPTIONS}

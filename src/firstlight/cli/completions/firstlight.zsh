@@ -17,6 +17,7 @@ _shtab_firstlight_commands() {
     env:'print the environment that makes CUDA work, for eval'
     explain:'print the page of a fault, by its name or by an error message'
     facts:'print what is true of the GPU stack'
+    install:'put the tool and what goes with it on a volume, or take it off again'
     logs:'print what the app has printed, and follow it'
     pod:'configure, test, watch and move pods from outside'
     rehearse:'run a whole cold start on a simulated machine, without a GPU'
@@ -29,7 +30,17 @@ _shtab_firstlight_commands() {
 
 _shtab_firstlight_pod_commands() {
   local _commands=(
-    list:'list the account'"'"'s pods'
+    configure:'make firstlight the start command of a pod or a template'
+    list:'list the account'"'"'s pods, and what they cost'
+    logs:'print a pod'"'"'s log, and follow it'
+    relocate:'move a pod off a broken host: order one like it, prove it, terminate the old one'
+    restore:'put back what a pod or a template had before that'
+    start:'start stopped pods'
+    stop:'stop running pods: they keep their volumes, and give their GPUs back'
+    sweep:'show what interrupted tests and moves still owe to the account, and do it'
+    test:'test cold starts: how many come up, how fast, and what goes wrong with the others'
+    verify:'prove that a pod came up, from its status to CUDA in an SSH session'
+    watch:'watch pods: tell what becomes of them, and move those off a broken host where that is wanted'
   )
   _describe 'firstlight pod commands' _commands
 }
@@ -89,11 +100,12 @@ _shtab_firstlight_config_options=(
   "--quiet[say nothing on the way to the app\; giving up is still reported \[FIRSTLIGHT_QUIET\]]"
   "--serve[where to serve health, metrics and the status page\; off for nowhere (default 127.0.0.1\:8421) \[FIRSTLIGHT_SERVE\]]:ADDRESS:"
   "*--serve-host[a name by which others ask for the page, such as that of a proxy\; addresses and RunPod\'s proxy need none\; can be repeated \[FIRSTLIGHT_SERVE_HOST\]]:NAME:"
-  "--token-file[the file of the token that opens more than readiness to other hosts \[FIRSTLIGHT_TOKEN_FILE\]]:FILE:_files"
+  "--token-file[the file of the token that opens more than readiness to other hosts (default\: the token in FIRSTLIGHT_TOKEN, else one is made) \[FIRSTLIGHT_TOKEN_FILE\]]:FILE:_files"
   "--metrics-token-file[the file of a token that opens the metrics, and no more \[FIRSTLIGHT_METRICS_TOKEN_FILE\]]:FILE:_files"
   "--config[the file of settings\; none for no file (default\: firstlight.toml on \/workspace where that is a mount) \[FIRSTLIGHT_CONFIG\]]:FILE:_files"
   "--state-dir[where the journal is kept (default\: .firstlight on \/workspace where that is a mount) \[FIRSTLIGHT_STATE_DIR\]]:DIR:_files -/"
   "--run-dir[where the control socket is (default\: \/run\/firstlight, or as near as can be written) \[FIRSTLIGHT_RUN_DIR\]]:DIR:_files -/"
+  "--publish-env[let SSH sessions have the app\'s environment\: write \/etc\/firstlight\/environment.sh, and a line into \~\/.bashrc and \/etc\/profile.d \[FIRSTLIGHT_PUBLISH_ENV\]]"
   "--dry-run[diagnose and say what would be done first\; change and start nothing \[FIRSTLIGHT_DRY_RUN\]]"
   ":show all settings as run would take them, or check one file alone:(show check)"
   ":the file to check:_files"
@@ -127,6 +139,7 @@ _shtab_firstlight_env_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--shell[as export and unset lines (default)]"
   "--format[shell lines, or one JSON object (null\: unset)]:format:(shell json)"
+  "--wait[wait for CUDA and prove it as run does, and make device nodes that are missing]"
   "--quiet[say nothing on standard error]"
 )
 
@@ -153,6 +166,19 @@ _shtab_firstlight_facts_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_firstlight_facts_defaults_added=0
 
+_shtab_firstlight_install_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--dir[the volume\'s folder (default \/workspace)]:DIR:_files -/"
+  "--uninstall[put back what was there before\; what somebody has edited stays]"
+  "--purge[with --uninstall\: also remove the journal, DIR\/.firstlight]"
+  "--dry-run[say what would be done, and do nothing]"
+  "--while-running[replace or remove the tool although a firstlight runs from it\; start that again soon]"
+  "--format[text for people, json for programs]:format:(text json)"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_firstlight_install_defaults_added=0
+
 _shtab_firstlight_logs_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   {-f,--follow}"[go on with what is printed from now on, through rotations and restarts]"
@@ -172,6 +198,68 @@ _shtab_firstlight_pod_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_firstlight_pod_defaults_added=0
 
+_shtab_firstlight_pod_configure_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--template[a template of the account, by its name or its id\; beside a pod or alone]:T:"
+  "--apply[do it\; without this the difference is shown and nothing changed]"
+  "--even-if-container-disk-is-lost[do it to a running pod without any volume\: what is on its disk is gone then]"
+  "--restart-pod[then restart a running pod\'s container, lest RunPod has not done so\; what it computes ends]"
+  "--key-file[the file of RunPod\'s API key \[RUNPOD_API_KEY_FILE, or the key in RUNPOD_API_KEY\]]:FILE:_files"
+  "--format[text for people, json for programs]:format:(text json)"
+  "*--env[a variable to set\; can be repeated]:NAME=VALUE:"
+  "--env-file[a file of such lines, for values that are secret\: \`ps\` shows a command line]:FILE:_files"
+  "*--unset[a variable to take out\; can be repeated]:NAME:"
+  "*--expose[a port to expose, such as 8188\/http\; can be repeated\; 8421\/http and 22\/tcp are always]:PORT:"
+  "--program[where firstlight lies in the pod (default \/workspace\/firstlight\/firstlight.pyz)]:PATH:"
+  "--in-image[it lies in the image, and on no volume]"
+  "--no-with[keep nothing running beside the app, not even \/start.sh]"
+  "--gpus[how many of the granted GPUs must be proven before the app starts (default all)]:all|any|N|none:(all any none)"
+  "--attempts[how often to try while a fault may pass\; what an event or a remedy calls for is not counted (default 10)]:N:"
+  "--delay[how long to wait between two attempts\; a change in \/dev ends the wait (default 3s)]:TIME:"
+  "--deadline[when to give up waiting altogether (default 5m)]:TIME:"
+  "--probe-timeout[how long one step of a probe may take before it counts as hung (default 60s)]:TIME:"
+  "--on-failure[what to do when no GPU can be had\: end, stay up for a person to log in, or ask for another host (default hold)]:exit|hold|relocate:(exit hold relocate)"
+  "--holder[how long to hold the driver open for the app\'s own start\; 0 for not at all (default 60s)]:TIME:"
+  "--torch[also ask the PyTorch of this interpreter, when CUDA does not come up]:PYTHON:_files"
+  "*--allow[a remedy that is done only when asked for\: drop-preload\; can be repeated]:REMEDY:"
+  "--watch[how often to look after the GPUs while the app runs\; 0 for not at all (default 30s)]:TIME:"
+  "--on-gpu-fault[what to do when a GPU fails under the running app (default note)]:note|restart|hold|exit|relocate:(note restart hold exit relocate)"
+  "--app[the recipe of the app\: its checks, and defaults for what is not set here]:RECIPE:"
+  "--port[the port that the app listens on, for the checks of its recipe]:N:"
+  "*--with[a command to keep running beside the app, from before the GPU is ready\; can be repeated (default \/start.sh)]:COMMAND:"
+  "--restart[when to start the app again after its end (default never)]:never|on-failure|always:(never on-failure always)"
+  "--restart-delay[how long to wait before the first restart\; each one in a row doubles it (default 0.5s)]:TIME:"
+  "--restart-delay-max[the longest wait before a restart (default 30s)]:TIME:"
+  "--restart-reset[how long the app must have been ready for the wait to begin anew (default 30s)]:TIME:"
+  "--restart-limit[how many restarts within the window are too many\; 0 for no limit (default 10)]:N:"
+  "--restart-window[the time in which restarts are counted (default 10m)]:TIME:"
+  "*--success-exit[exit codes of the app that count as success, as 0 does\; can be repeated]:CODES:"
+  "--grace[how long the app may take to stop before it is killed (default 8s)]:TIME:"
+  "--stop-signal[the signal that asks the app to stop (default TERM)]:SIGNAL:"
+  "*--rewrite[forward one signal as another, such as TERM\:INT\; a TO of none drops it\; can be repeated]:FROM:TO:"
+  "--forward[who gets a forwarded signal\: the app\'s process group, or the app alone (default group)]:group|child:(group child)"
+  "*--alive[a check without which the app is restarted\: http\:\/\/\…, tcp\:\…, exec\:\…, log\:\… or notify\; can be repeated]:SPEC:"
+  "*--ready[a check without which the app is not ready\; can be repeated]:SPEC:"
+  "--ready-timeout[how long the app may take to become ready before it counts as failed\; 0 for ever (default 0s)]:TIME:"
+  "--log-dir[also keep what the app prints in files here]:DIR:_files -/"
+  "--log-size[how large such a file may become before the next one begins (default 10M)]:SIZE:"
+  "--log-files[how many such files to keep (default 5)]:N:"
+  "--capture[whether the app\'s output passes through firstlight\; auto\: where something needs to see it (default auto)]:auto|on|off:(auto on off)"
+  "--log-format[how firstlight\'s own lines look (default text)]:text|json:(text json)"
+  "--quiet[say nothing on the way to the app\; giving up is still reported]"
+  "*--serve-host[a name by which others ask for the page, such as that of a proxy\; addresses and RunPod\'s proxy need none\; can be repeated]:NAME:"
+  "--token-file[the file of the token that opens more than readiness to other hosts (default\: the token in FIRSTLIGHT_TOKEN, else one is made)]:FILE:_files"
+  "--metrics-token-file[the file of a token that opens the metrics, and no more]:FILE:_files"
+  "--config[the file of settings\; none for no file (default\: firstlight.toml on \/workspace where that is a mount)]:FILE:_files"
+  "--state-dir[where the journal is kept (default\: .firstlight on \/workspace where that is a mount)]:DIR:_files -/"
+  "--run-dir[where the control socket is (default\: \/run\/firstlight, or as near as can be written)]:DIR:_files -/"
+  "--publish-env[let SSH sessions have the app\'s environment\: write \/etc\/firstlight\/environment.sh, and a line into \~\/.bashrc and \/etc\/profile.d]"
+  ":the pod, by its name or its id:_firstlight_pods"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_firstlight_pod_configure_defaults_added=0
+
 _shtab_firstlight_pod_list_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--key-file[the file of RunPod\'s API key \[RUNPOD_API_KEY_FILE, or the key in RUNPOD_API_KEY\]]:FILE:_files"
@@ -180,6 +268,148 @@ _shtab_firstlight_pod_list_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_firstlight_pod_list_defaults_added=0
+
+_shtab_firstlight_pod_logs_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  {-f,--follow}"[go on with what comes, also after the connection was lost]"
+  "--source[what the container printed, or what RunPod did (default\: both)]:source:(container system)"
+  "--tail[begin with the last N lines, at most 5000 (default\: 100)]:N:"
+  "--since[begin with those of the last TIME (such as 10m), or from a time as of RFC 3339]:TIME:"
+  "--key-file[the file of RunPod\'s API key \[RUNPOD_API_KEY_FILE, or the key in RUNPOD_API_KEY\]]:FILE:_files"
+  "--format[text for people, json for programs]:format:(text json)"
+  ":the pod\'s name or id:_firstlight_pods"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_firstlight_pod_logs_defaults_added=0
+
+_shtab_firstlight_pod_relocate_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--dry-run[say what would be ordered, and order nothing]"
+  "--tries[how many pods are ordered at most \[3\]]:N:"
+  "--max-cost[what the pods of one move may cost until one is proven \[5\]]:USD:"
+  "--min-cuda[what the new host\'s driver must be able to, such as 12.8 \[the image\'s\]]:V:"
+  "--stop-first[stop the pod before another is ordered, so that its app no longer writes]"
+  "--even-if-container-disk-is-lost[move a pod without any volume\: what is on its disk is gone then]"
+  "--identity[the private key for SSH (default\: the agent\'s keys, and \~\/.ssh\/id_\*)]:FILE:_files"
+  "--no-ssh[do not log in]"
+  "--lease-dir[where what is owed to the account is written down \[\$XDG_STATE_HOME\/firstlight\/leases\]]:DIR:_files -/"
+  "--key-file[the file of RunPod\'s API key \[RUNPOD_API_KEY_FILE, or the key in RUNPOD_API_KEY\]]:FILE:_files"
+  "--format[text for people, json for programs]:format:(text json)"
+  ":the pod\'s name or id:_firstlight_pods"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_firstlight_pod_relocate_defaults_added=0
+
+_shtab_firstlight_pod_restore_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--template[a template of the account, by its name or its id\; beside a pod or alone]:T:"
+  "--apply[do it\; without this the difference is shown and nothing changed]"
+  "--even-if-container-disk-is-lost[do it to a running pod without any volume\: what is on its disk is gone then]"
+  "--restart-pod[then restart a running pod\'s container, lest RunPod has not done so\; what it computes ends]"
+  "--key-file[the file of RunPod\'s API key \[RUNPOD_API_KEY_FILE, or the key in RUNPOD_API_KEY\]]:FILE:_files"
+  "--format[text for people, json for programs]:format:(text json)"
+  ":the pod, by its name or its id:_firstlight_pods"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_firstlight_pod_restore_defaults_added=0
+
+_shtab_firstlight_pod_start_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--wait[wait until it runs, as the service sees it]"
+  "--timeout[how long to wait at most (default\: 15m)]:TIME:"
+  "--dry-run[say what would be done, and do nothing]"
+  "--key-file[the file of RunPod\'s API key \[RUNPOD_API_KEY_FILE, or the key in RUNPOD_API_KEY\]]:FILE:_files"
+  "--format[text for people, json for programs]:format:(text json)"
+  "(*):a pod\'s name or id:_firstlight_pods"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_firstlight_pod_start_defaults_added=0
+
+_shtab_firstlight_pod_stop_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--wait[wait until it has stopped, as the service sees it]"
+  "--timeout[how long to wait at most (default\: 15m)]:TIME:"
+  "--dry-run[say what would be done, and do nothing]"
+  "--key-file[the file of RunPod\'s API key \[RUNPOD_API_KEY_FILE, or the key in RUNPOD_API_KEY\]]:FILE:_files"
+  "--format[text for people, json for programs]:format:(text json)"
+  "(*):a pod\'s name or id:_firstlight_pods"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_firstlight_pod_stop_defaults_added=0
+
+_shtab_firstlight_pod_sweep_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--apply[do what is owed\; without it, it is only shown]"
+  "--lease-dir[where what is owed to the account is written down \[\$XDG_STATE_HOME\/firstlight\/leases\]]:DIR:_files -/"
+  "--key-file[the file of RunPod\'s API key \[RUNPOD_API_KEY_FILE, or the key in RUNPOD_API_KEY\]]:FILE:_files"
+  "--format[text for people, json for programs]:format:(text json)"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_firstlight_pod_sweep_defaults_added=0
+
+_shtab_firstlight_pod_test_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--cycles[cold starts of each pod \[10\]]:N:"
+  "--mode[stop and start the pod, which tests its own host\; or create and terminate pods like it, which tests those that RunPod has \[stop-start\]]:mode:(stop-start recreate)"
+  "--parallel[how many pods at once \[4\]]:N:"
+  "--max-cost[begin nothing, and stop all, before it costs more \[5\]]:USD:"
+  "--to[a new folder for the report and all that it rests on \[pod-test-TIME\]]:DIR:_files -/"
+  "--resume[go on with the test in this folder]:DIR:_files -/"
+  "--keep-running[leave the pods running, also those that were stopped before]"
+  "--even-if-container-disk-is-lost[test a pod without any volume\: a stop wipes what is on its disk]"
+  "--pause[wait so long after a start that was refused \[30\]]:SECONDS:"
+  "--dry-run[say what would be done and what it may cost, and do nothing]"
+  "--no-ssh[leave SSH out]"
+  "--identity[the private key for SSH \[the agent\'s, and those that OpenSSH looks for\]]:FILE:_files"
+  "--lease-dir[where what is owed to the account is written down \[\$XDG_STATE_HOME\/firstlight\/leases\]]:DIR:_files -/"
+  "--key-file[the file of RunPod\'s API key \[RUNPOD_API_KEY_FILE, or the key in RUNPOD_API_KEY\]]:FILE:_files"
+  "--format[text for people, json for programs]:format:(text json)"
+  "(*)::a pod\'s name or id:_firstlight_pods"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_firstlight_pod_test_defaults_added=0
+
+_shtab_firstlight_pod_verify_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--key-file[the file of RunPod\'s API key \[RUNPOD_API_KEY_FILE, or the key in RUNPOD_API_KEY\]]:FILE:_files"
+  "--format[text for people, json for programs]:format:(text json)"
+  "--identity[the private key for SSH (default\: the agent\'s keys, and \~\/.ssh\/id_\*)]:FILE:_files"
+  "--no-ssh[do not log in]"
+  "--ssh-timeout[how long its sshd may take to let us in]:TIME:"
+  "--ready-timeout[how long the app may take to become ready]:TIME:"
+  ":the pod, by its name or its id:_firstlight_pods"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_firstlight_pod_verify_defaults_added=0
+
+_shtab_firstlight_pod_watch_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--all[all pods of the account, those to come as well]"
+  "--every[how long from look to look \[30s\]]:TIME:"
+  "--once[look once, and say how they stand\: exit 1 where one is not well]"
+  "--on-host-fault[only tell, or move the pod as \`pod relocate\` does \[report\]]:on_host_fault:(report relocate)"
+  "--max-relocations[so many moves a day at most \[3\]]:N:"
+  "--tries[how many pods are ordered at most \[3\]]:N:"
+  "--max-cost[what the pods of one move may cost until one is proven \[5\]]:USD:"
+  "--min-cuda[what the new host\'s driver must be able to, such as 12.8 \[the image\'s\]]:V:"
+  "--identity[the private key for SSH (default\: the agent\'s keys, and \~\/.ssh\/id_\*)]:FILE:_files"
+  "--no-ssh[do not log in]"
+  "--lease-dir[where what is owed to the account is written down \[\$XDG_STATE_HOME\/firstlight\/leases\]]:DIR:_files -/"
+  "--key-file[the file of RunPod\'s API key \[RUNPOD_API_KEY_FILE, or the key in RUNPOD_API_KEY\]]:FILE:_files"
+  "--format[text for people, json for programs]:format:(text json)"
+  "(*)::names or ids of the pods:_firstlight_pods"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_firstlight_pod_watch_defaults_added=0
 
 _shtab_firstlight_rehearse_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -228,6 +458,7 @@ _shtab_firstlight_rehearse_options=(
   "--config[as of run]:FILE:_files"
   "--state-dir[as of run]:DIR:_files -/"
   "--run-dir[as of run]:DIR:_files -/"
+  "--publish-env[as of run]"
   "--dry-run[as of run]"
   ":a scenario\'s name, or a file that ends in .toml:"
 )
@@ -273,11 +504,12 @@ _shtab_firstlight_run_options=(
   "--quiet[say nothing on the way to the app\; giving up is still reported \[FIRSTLIGHT_QUIET\]]"
   "--serve[where to serve health, metrics and the status page\; off for nowhere (default 127.0.0.1\:8421) \[FIRSTLIGHT_SERVE\]]:ADDRESS:"
   "*--serve-host[a name by which others ask for the page, such as that of a proxy\; addresses and RunPod\'s proxy need none\; can be repeated \[FIRSTLIGHT_SERVE_HOST\]]:NAME:"
-  "--token-file[the file of the token that opens more than readiness to other hosts \[FIRSTLIGHT_TOKEN_FILE\]]:FILE:_files"
+  "--token-file[the file of the token that opens more than readiness to other hosts (default\: the token in FIRSTLIGHT_TOKEN, else one is made) \[FIRSTLIGHT_TOKEN_FILE\]]:FILE:_files"
   "--metrics-token-file[the file of a token that opens the metrics, and no more \[FIRSTLIGHT_METRICS_TOKEN_FILE\]]:FILE:_files"
   "--config[the file of settings\; none for no file (default\: firstlight.toml on \/workspace where that is a mount) \[FIRSTLIGHT_CONFIG\]]:FILE:_files"
   "--state-dir[where the journal is kept (default\: .firstlight on \/workspace where that is a mount) \[FIRSTLIGHT_STATE_DIR\]]:DIR:_files -/"
   "--run-dir[where the control socket is (default\: \/run\/firstlight, or as near as can be written) \[FIRSTLIGHT_RUN_DIR\]]:DIR:_files -/"
+  "--publish-env[let SSH sessions have the app\'s environment\: write \/etc\/firstlight\/environment.sh, and a line into \~\/.bashrc and \/etc\/profile.d \[FIRSTLIGHT_PUBLISH_ENV\]]"
   "--dry-run[diagnose and say what would be done first\; change and start nothing \[FIRSTLIGHT_DRY_RUN\]]"
 )
 
@@ -330,6 +562,7 @@ _shtab_firstlight() {
         env) _arguments -C -s $_shtab_firstlight_env_options ;;
         explain) _arguments -C -s $_shtab_firstlight_explain_options ;;
         facts) _arguments -C -s $_shtab_firstlight_facts_options ;;
+        install) _arguments -C -s $_shtab_firstlight_install_options ;;
         logs) _arguments -C -s $_shtab_firstlight_logs_options ;;
         pod) _shtab_firstlight_pod ;;
         rehearse) _arguments -C -s $_shtab_firstlight_rehearse_options ;;
@@ -358,11 +591,30 @@ _shtab_firstlight_pod() {
       (( CURRENT += 1 ))
       curcontext="${curcontext%:*:*}:_shtab_firstlight_pod-$line[1]:"
       case $line[1] in
+        configure) _arguments -C -s $_shtab_firstlight_pod_configure_options ;;
         list) _arguments -C -s $_shtab_firstlight_pod_list_options ;;
+        logs) _arguments -C -s $_shtab_firstlight_pod_logs_options ;;
+        relocate) _arguments -C -s $_shtab_firstlight_pod_relocate_options ;;
+        restore) _arguments -C -s $_shtab_firstlight_pod_restore_options ;;
+        start) _arguments -C -s $_shtab_firstlight_pod_start_options ;;
+        stop) _arguments -C -s $_shtab_firstlight_pod_stop_options ;;
+        sweep) _arguments -C -s $_shtab_firstlight_pod_sweep_options ;;
+        test) _arguments -C -s $_shtab_firstlight_pod_test_options ;;
+        verify) _arguments -C -s $_shtab_firstlight_pod_verify_options ;;
+        watch) _arguments -C -s $_shtab_firstlight_pod_watch_options ;;
       esac
   esac
 }
 
+# Custom Preamble
+
+_firstlight_pods() {
+  local -a names
+  names=(${(f)"$(firstlight pod list --names 2>/dev/null)"})
+  compadd -a names
+}
+
+# End Custom Preamble
 
 
 typeset -A opt_args

@@ -1,41 +1,54 @@
-"""List the account's pods."""
+"""List the account's pods, and what they cost."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
-from typing import Any
-
-import anyio
 
 from firstlight import errors
-from firstlight.providers.runpod import access, client
+from firstlight.cli.pods import asking
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """How to print them."""
-    parser.add_argument(
-        "--key-file", metavar="FILE", help="the file of RunPod's API key [RUNPOD_API_KEY_FILE, or the key in RUNPOD_API_KEY]"
-    )
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="text for people, json for programs")
+    asking.configure(parser)
+    parser.add_argument("--names", action="store_true", help=argparse.SUPPRESS)  # for completion scripts
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print them."""
+    if arguments.names:
+        return _names(arguments)
+    import anyio
+
     return anyio.run(_run, arguments)
 
 
-async def _run(arguments: argparse.Namespace) -> int:
-    async with client.Client(access.access(os.environ, arguments.key_file)) as cloud:
-        pods = await cloud.pods()
-    if arguments.format == "json":
-        print(json.dumps({"version": 1, "pods": [_plain(pod.raw) for pod in pods]}, indent=2))
-    else:
-        for pod in pods:
-            print(f"{pod.id}  {pod.status:<12}  {pod.name}")
+def _names(arguments: argparse.Namespace) -> int:
+    try:
+        access = asking.access(arguments)
+    except errors.Error:
+        return errors.ExitCode.OK
+    from firstlight.cli.pods import completing
+
+    for word in completing.words(access, dict(os.environ)):
+        print(word)
     return errors.ExitCode.OK
 
 
-def _plain(raw: Any) -> Any:
-    return raw
+async def _run(arguments: argparse.Namespace) -> int:
+    from firstlight.cli import screen
+    from firstlight.fleet import listing
+    from firstlight.providers.runpod.client import Client
+    from firstlight.report import pods as report
+    from firstlight.system import clock
+
+    async with Client(asking.access(arguments)) as cloud:
+        pods = [listing.listed(pod) for pod in await cloud.pods()]
+    if arguments.format == "json":
+        print(json.dumps(listing.plain(pods), indent=2))
+    else:
+        pods.sort(key=lambda pod: (pod.name, pod.id))
+        print(report.table(pods, clock.wall(), screen.style()))
+    return errors.ExitCode.OK

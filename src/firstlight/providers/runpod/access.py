@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -23,7 +24,7 @@ class Access:
 
     def address(self, pod: str, port: int) -> str:
         """Where the proxy has a pod's http port."""
-        return self.proxy.format(pod=pod, port=port)
+        return self.proxy.replace("{pod}", pod).replace("{port}", str(port))
 
 
 def access(environment: Mapping[str, str], key_file: str | None = None) -> Access:
@@ -39,14 +40,53 @@ def access(environment: Mapping[str, str], key_file: str | None = None) -> Acces
         raise errors.UsageError(f"cannot ask RunPod: {path or 'RUNPOD_API_KEY'} holds no key; make one under Settings, API keys")
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise errors.UsageError(f"cannot ask RunPod: what {path or 'RUNPOD_API_KEY'} holds cannot be a key")
-    api = environment.get("RUNPOD_API_URL") or API
-    if urlsplit(api).scheme not in ("http", "https") or not urlsplit(api).hostname:
-        raise errors.UsageError(f"cannot ask RunPod: RUNPOD_API_URL is no address: {api!r}")
-    return Access(key=key, api=api.rstrip("/"), proxy=environment.get("RUNPOD_PROXY_URL") or PROXY)
+    proxy = environment.get("RUNPOD_PROXY_URL") or PROXY
+    if "{pod}" not in proxy or "{port}" not in proxy or not _is_address(proxy.replace("{port}", "80").replace("{pod}", "pod")):
+        raise errors.UsageError("cannot ask RunPod: RUNPOD_PROXY_URL is no address with {pod} and {port} in it")
+    return Access(key=key, api=_api(environment.get("RUNPOD_API_URL") or API), proxy=proxy)
+
+
+def _api(address: str) -> str:
+    """The address without the slash at its end.
+
+    Raises:
+        UsageError: it is none, or the key must not go there.
+    """
+    if not _is_address(address):
+        raise errors.UsageError("cannot ask RunPod: RUNPOD_API_URL is no address, or there is more in it than a host and a path")
+    if urlsplit(address).scheme == "http" and not _is_near(urlsplit(address).hostname or ""):
+        raise errors.UsageError("cannot ask RunPod: RUNPOD_API_URL begins with http, and everybody on the way could read the key")
+    return address.rstrip("/")
+
+
+def _is_address(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return bool(
+            parts.scheme in ("http", "https")
+            and parts.hostname
+            and (parts.port is None or parts.port)
+            and not (parts.username or parts.password or parts.query or parts.fragment)
+            and address.isascii()
+            and address.isprintable()
+            and " " not in address
+        )
+    except ValueError:  # the port is no number, or the host is in half a bracket
+        return False
+
+
+def _is_near(host: str) -> bool:
+    """This machine, or one of its own network."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return False
 
 
 def _read(path: str) -> str:
     try:
-        return files.read_text(path).strip()
+        return files.read_text(path, 1 << 16).strip()
     except OSError as error:
         raise errors.UsageError(f"cannot read the key of RunPod from {path}: {error.strerror}") from None

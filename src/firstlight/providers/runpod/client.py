@@ -1,182 +1,151 @@
-"""RunPod's API v2 over HTTP: one method for each call that we make of it.
-
-What is safe to repeat is repeated: reads, and writes that say how something is to be (PATCH, DELETE). What is not (create, an action)
-is repeated only where the service surely did nothing: it was never reached, or said 429.
-"""
+"""RunPod's API v2: one method for each call that we make of it."""
 
 from __future__ import annotations
 
-import json
-import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import quote
 
-import anyio
 import httpx2
 
-import firstlight
 from firstlight import errors
-from firstlight.providers.runpod import shapes
+from firstlight.providers.runpod import logs, paging, shapes
 from firstlight.providers.runpod.access import Access
+from firstlight.providers.runpod.exchange import Call, Exchange
+from firstlight.providers.runpod.refusal import CloudError
+from firstlight.providers.runpod.sight import Sight
 
-# Seconds. The service answers within a few; a create takes longest.
-_TIMEOUT = httpx2.Timeout(60.0, connect=10.0)
-_TRIES = 5
-_LONGEST_PAUSE = 60.0
-_FIRST_PAUSE = 1.0
+__all__ = ["Client", "CloudError"]
 
-# Error pages of whoever stands before the service can be long.
-_LONGEST_WORDS = 500
+# A list that is longer goes on for ever.
+_MOST_PAGES = 1000
 
-
-class CloudError(errors.Error):
-    """RunPod did not do as asked.
-
-    Attributes:
-        status: of HTTP; None where there was no answer.
-        detail: the service's own words.
-        done: whether it may have been done all the same: nobody said no.
-    """
-
-    exit_code = errors.ExitCode.CLOUD
-
-    def __init__(self, message: str, *, status: int | None = None, detail: str = "", done: bool = False) -> None:
-        super().__init__(message)
-        self.status = status
-        self.detail = detail
-        self.done = done
-        if status in (401, 403):
-            self.exit_code = errors.ExitCode.DENIED
+_Shape = TypeVar("_Shape")
 
 
 class Client:
-    """Ask RunPod. One for each event loop; close it, or use it in `async with`."""
+    """Ask RunPod. One for each event loop; close it, or use it in `async with`.
 
-    def __init__(self, access: Access) -> None:
-        self._http = httpx2.AsyncClient(
-            base_url=access.api,
-            headers={
-                "Authorization": f"Bearer {access.key}",
-                # Whoever stands before the service turns some programs' own names away.
-                "User-Agent": f"firstlight/{firstlight.__version__}",
-                "Accept": "application/json, application/problem+json",
-            },
-            timeout=_TIMEOUT,
-        )
+    All its tasks share one line, so that the account's quota is kept: a call may wait for its turn. Bound it with `anyio.fail_after`
+    where that matters.
+    """
+
+    def __init__(self, access: Access, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+        self._exchange = Exchange(access, transport)
+        self._sight = Sight(self._pod, self.pods)
 
     async def __aenter__(self) -> Client:  # noqa: PYI034 - nobody derives from it, and Self is newer than Python 3.10
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await self._http.aclose()
+        await self._exchange.close()
 
     async def pods(self) -> tuple[shapes.Pod, ...]:
         """All pods but those of clusters, whose API is another."""
-        return tuple([shapes.pod(told) async for told in self._list("/pods", "pods")])
+        return await self._list("/pods", "pods", shapes.pod)
 
     async def pod(self, pod_id: str) -> shapes.Pod:
-        """One pod as it is now."""
-        return shapes.pod(await self._ask("GET", f"/pods/{pod_id}", f"ask for pod {pod_id}"))
+        """One pod as it is now. Many who ask at once are answered out of one list."""
+        return await self._sight.pod(pod_id)
+
+    async def _pod(self, pod_id: str) -> shapes.Pod:
+        return await self._one(shapes.pod, Call(method="GET", path=f"/pods/{_part(pod_id)}", words=f"ask for pod {pod_id}"))
 
     async def create_pod(self, body: Mapping[str, Any]) -> shapes.Pod:
         """Order a pod. Where the error says `done`, nobody knows whether there is one: look through `pods`."""
-        return shapes.pod(await self._ask("POST", "/pods", "create a pod", body=body, repeatable=False))
+        return await self._one(shapes.pod, Call(method="POST", path="/pods", words="create a pod", body=body, repeatable=False))
 
     async def update_pod(self, pod_id: str, body: Mapping[str, Any]) -> shapes.Pod:
         """Change what is named in `body`; `env` is replaced whole. It may restart the pod."""
-        return shapes.pod(await self._ask("PATCH", f"/pods/{pod_id}", f"change pod {pod_id}", body=body))
+        return await self._one(shapes.pod, Call(method="PATCH", path=f"/pods/{_part(pod_id)}", words=f"change pod {pod_id}", body=body))
 
     async def act(self, pod_id: str, action: str) -> shapes.Pod:
         """Start, stop or restart a pod. It is under way when this returns; `pod` says how far it has come."""
         words = f"{action} pod {pod_id}"
-        return shapes.pod(await self._ask("POST", f"/pods/{pod_id}/action", words, body={"action": action}, repeatable=False))
+        path = f"/pods/{_part(pod_id)}/action"
+        return await self._one(shapes.pod, Call(method="POST", path=path, words=words, body={"action": action}, repeatable=False))
 
     async def terminate(self, pod_id: str) -> None:
         """Delete a pod and what lies on its host. One that is gone already is none to complain of."""
+        call = Call(method="DELETE", path=f"/pods/{_part(pod_id)}", words=f"terminate pod {pod_id}", answered=False)
         try:
-            await self._ask("DELETE", f"/pods/{pod_id}", f"terminate pod {pod_id}")
+            await self._exchange.ask(call)
         except CloudError as error:
             if error.status != 404:
                 raise
 
     async def templates(self) -> tuple[shapes.Template, ...]:
         """All templates of the account."""
-        return tuple([shapes.template(told) async for told in self._list("/templates", "templates")])
+        return await self._list("/templates", "templates", shapes.template)
 
     async def template(self, template_id: str) -> shapes.Template:
         """One template."""
-        return shapes.template(await self._ask("GET", f"/templates/{template_id}", f"ask for template {template_id}"))
+        call = Call(method="GET", path=f"/templates/{_part(template_id)}", words=f"ask for template {template_id}")
+        return await self._one(shapes.template, call)
 
     async def update_template(self, template_id: str, body: Mapping[str, Any]) -> shapes.Template:
         """Change what is named in `body`; `env` is replaced whole. No pod notices."""
-        return shapes.template(await self._ask("PATCH", f"/templates/{template_id}", f"change template {template_id}", body=body))
+        call = Call(method="PATCH", path=f"/templates/{_part(template_id)}", words=f"change template {template_id}", body=body)
+        return await self._one(shapes.template, call)
 
     async def price(self, gpu: str) -> shapes.Price:
         """What one GPU of this type costs an hour."""
-        told = await self._ask("GET", f"/catalog/gpus/{gpu}", f"ask for the price of {gpu}")
-        price = told.get("price") or {}
-        return shapes.Price(secure=price.get("secure"), community=price.get("community"))
+        return await self._one(shapes.price, Call(method="GET", path=f"/catalog/gpus/{_part(gpu)}", words=f"ask for the price of {gpu}"))
 
     def logs(
-        self, pod_id: str, *, source: str | None = None, tail: int | None = None, after: str | None = None
-    ) -> AsyncIterator[shapes.LogLine]:
-        """The lines of a pod's log as they come, until the service closes; `after` is the id of the last line that is known."""
-        raise NotImplementedError
+        self,
+        pod_id: str,
+        *,
+        source: str | None = None,
+        tail: int | None = None,
+        since: str | None = None,
+        after: str | None = None,
+        follow: bool = True,
+    ) -> AsyncGenerator[shapes.LogLine, None]:
+        """The lines of a pod's log as they come. With `follow`, for ever: a connection that ends is followed by another; without, until
+        it ends or nothing comes for some seconds.
 
-    async def _list(self, path: str, field: str) -> AsyncIterator[Mapping[str, Any]]:
-        told = await self._ask("GET", path, f"list {field}")
-        for one in told.get(field) or ():
-            yield one
+        `tail`: so many of the last lines first (0 to 5000; 100 where nothing is said); `since`: those from this time on, RFC 3339;
+        `after`: those behind the line with this id. The last of these that is given counts.
+        """
+        told = {"source": source, "tail": None if tail is None else str(tail), "since": since}
+        query = {name: value for name, value in told.items() if value is not None}
+        path = f"/pods/{_part(pod_id)}/logs"
+        return logs.lines(self._exchange, path, f"read the log of pod {pod_id}", query=query, after=after, follow=follow)
 
-    async def _ask(
-        self, method: str, path: str, words: str, *, body: Mapping[str, Any] | None = None, repeatable: bool = True
-    ) -> Mapping[str, Any]:
-        """One call; what was answered, empty where there is no body. `words` tell what we wanted."""
-        for left in reversed(range(_TRIES)):
-            try:
-                response = await self._http.request(method, path.lstrip("/"), json=body)
-            except httpx2.TransportError as error:
-                reached = not isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout))
-                if not left or (reached and not repeatable):
-                    raise CloudError(f"cannot {words}: {str(error) or type(error).__name__}", done=reached) from None
-                await anyio.sleep(_pause(_TRIES - left))
-                continue
-            if response.is_success:
-                return _object(response)
-            again = response.status_code == 429 or (response.status_code >= 500 and repeatable)
-            if not left or not again:
-                raise _error(words, response)
-            await anyio.sleep(_pause(_TRIES - left))
-        raise AssertionError
+    async def _one(self, shape: Callable[[Mapping[str, Any]], _Shape], call: Call) -> _Shape:
+        return _shaped(shape, await self._exchange.ask(call), call.words)
 
-
-def _pause(count: int) -> float:
-    return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (count - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - it spreads retries
-
-
-def _object(response: httpx2.Response) -> Mapping[str, Any]:
-    if not response.content:
-        return {}
-    told = response.json()
-    return told if isinstance(told, dict) else {}
+    async def _list(self, path: str, field: str, shape: Callable[[Mapping[str, Any]], _Shape]) -> tuple[_Shape, ...]:
+        """All pages of a list. A part of one would be worse than none: whoever cleans up would miss the rest."""
+        found: list[_Shape] = []
+        asked: list[Mapping[str, str]] = [{}]
+        words = f"list {field}"
+        while len(asked) <= _MOST_PAGES:
+            told = await self._exchange.ask(Call(method="GET", path=path, words=words, query=asked[-1]))
+            members = told.get(field)
+            if not isinstance(members, list):
+                raise CloudError(f"cannot {words}: the answer holds no {field}", status=200)
+            found += [_shaped(shape, member, words) for member in members]
+            following = paging.following(told)
+            if not following:
+                return tuple(found)
+            if following in asked:
+                break
+            asked.append(following)
+        raise CloudError(f"cannot {words}: the list has no end: it goes round in circles", status=200)
 
 
-def _error(words: str, response: httpx2.Response) -> CloudError:
-    """Both shapes of error are read: {title, detail, errors}, and {error}; and a page that is no JSON."""
+def _shaped(shape: Callable[[Mapping[str, Any]], _Shape], told: Mapping[str, Any], words: str) -> _Shape:
     try:
-        told = json.loads(response.content)
-    except ValueError:
-        told = None
-    detail = (
-        str(told.get("detail") or told.get("error") or told.get("message") or told.get("title") or "") if isinstance(told, dict) else ""
-    )
-    more = told.get("errors") if isinstance(told, dict) else None
-    detail = "; ".join([detail, *map(str, more)]) if isinstance(more, list) else detail
-    detail = " ".join(detail.split())[:_LONGEST_WORDS]
-    return CloudError(
-        f"cannot {words}: {detail or response.reason_phrase} (HTTP {response.status_code})",
-        status=response.status_code,
-        detail=detail,
-        done=response.status_code >= 500,
-    )
+        return shape(told)
+    except ValueError as error:
+        raise CloudError(f"cannot {words}: {error}", status=200, done=True) from None
+
+
+def _part(name: str) -> str:
+    """A part of a path. A GPU's id has spaces in it, and might have a slash."""
+    if name.strip(".") == "":
+        raise errors.UsageError(f"cannot ask RunPod for {name!r}: that is no id")
+    return quote(name, safe="")

@@ -7,6 +7,7 @@ field that we do not know finds it in `raw`.
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ def command(args: str) -> Command:
     """What RunPod makes of its stored form: JSON as it is, anything else split as a shell would, run by none."""
     try:
         told = json.loads(args)
-    except ValueError:
+    except (ValueError, RecursionError):
         told = None
     if isinstance(told, dict) and told.keys() <= {"entrypoint", "cmd"} and all(_is_words(words) for words in told.values()):
         return Command(entrypoint=tuple(told.get("entrypoint", ())), cmd=tuple(told.get("cmd", ())))
@@ -85,8 +86,8 @@ class Container:
     @property
     def network_volume(self) -> str | None:
         """The volume that any pod of the same data centre can have."""
-        volumes = self.mounts.get("network") or ()
-        return str(volumes[0].get("volumeId")) if volumes else None
+        volumes = _list(self.mounts.get("network"))
+        return _text(_mapping(volumes[0]).get("volumeId")) if volumes else None
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ class Template(Container):
     """What pods are made from, once: a later change of it reaches none of them."""
 
     serverless: bool
+    public: bool  # everybody can see it, its variables too
     allowed_cuda_versions: tuple[str, ...]
 
 
@@ -143,58 +145,103 @@ class Price:
 
 def template(told: Mapping[str, Any]) -> Template:
     """A template out of its JSON."""
+    container = _container(told)
     return Template(
-        **_container(told),
+        **container,
         serverless=bool(told.get("serverless")),
-        allowed_cuda_versions=tuple(str(version) for version in told.get("allowedCudaVersions") or ()),
+        public=bool(told.get("public")),
+        allowed_cuda_versions=tuple(str(version) for version in _list(told.get("allowedCudaVersions"))),
     )
 
 
 def pod(told: Mapping[str, Any]) -> Pod:
     """A pod out of its JSON."""
+    container = _container(told)
     gpu = _mapping(told.get("gpu"))
     runtime = _mapping(told.get("runtime"))
-    direct = _mapping(_mapping(told.get("ssh")).get("direct"))
     return Pod(
-        **_container(told),
+        **container,
         status=str(told.get("status", "")),
-        actions=frozenset(str(action) for action in told.get("actions") or ()),
-        gpu=None if gpu.get("id") is None else str(gpu["id"]),
-        gpu_count=int(gpu.get("count") or 0),
+        actions=frozenset(str(action) for action in _list(told.get("actions"))),
+        gpu=_text(gpu.get("id")),
+        gpu_count=_whole(gpu.get("count")) or 0,
         cloud=str(told.get("cloud") or "SECURE"),
-        data_center=told.get("dataCenterId"),
-        cuda_version=told.get("cudaVersion"),
-        ssh=Endpoint(str(direct["host"]), int(direct["port"]), str(direct.get("username") or "root")) if direct.get("port") else None,
-        cost=float(told.get("cost") or 0.0),
+        data_center=_text(told.get("dataCenterId")),
+        cuda_version=_text(told.get("cudaVersion")),
+        ssh=_endpoint(_mapping(_mapping(told.get("ssh")).get("direct"))),
+        cost=_number(told.get("cost")) or 0.0,
         locked=bool(told.get("locked")),
         cluster=bool(told.get("cluster")),
-        ports_published={int(port["private"]): _published(port) for port in runtime.get("ports") or () if port.get("private")},
-        uptime=runtime.get("uptime"),
+        ports_published={
+            private: _published(port) for port in map(_mapping, _list(runtime.get("ports"))) if (private := _whole(port.get("private")))
+        },
+        uptime=_whole(runtime.get("uptime")),
         created_at=str(told.get("createdAt") or ""),
-        started_at=told.get("startedAt"),
+        started_at=_text(told.get("startedAt")),
     )
 
 
+def price(told: Mapping[str, Any]) -> Price:
+    """A price out of a GPU type's JSON."""
+    listed = _mapping(told.get("price"))
+    return Price(secure=_number(listed.get("secure")), community=_number(listed.get("community")))
+
+
 def _container(told: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(told, dict) or not told.get("id"):
+        raise ValueError("the answer holds something without an id")
     args = told.get("args")
     if args is None:  # a later generation may leave the stored form out
-        args = Command(tuple(told.get("entrypoint") or ()), tuple(told.get("cmd") or ())).args
+        args = Command(_words(told.get("entrypoint")), _words(told.get("cmd"))).args
     return {
         "id": str(told["id"]),
         "name": str(told.get("name") or ""),
         "image": str(told.get("image") or ""),
         "args": str(args),
         "env": {str(name): str(value) for name, value in _mapping(told.get("env")).items()},
-        "ports": tuple(str(port) for port in told.get("ports") or ()),
-        "disk": told.get("disk"),
+        "ports": _words(told.get("ports")),
+        "disk": _whole(told.get("disk")),
         "mounts": _mapping(told.get("mounts")),
         "raw": told,
     }
 
 
+def _endpoint(told: Mapping[str, Any]) -> Endpoint | None:
+    port = _whole(told.get("port"))
+    return Endpoint(str(told["host"]), port, str(told.get("username") or "root")) if port and told.get("host") else None
+
+
 def _published(port: Mapping[str, Any]) -> tuple[str, int] | None:
-    return (str(port["ip"]), int(port["public"])) if port.get("ip") and port.get("public") else None
+    public = _whole(port.get("public"))
+    return (str(port["ip"]), public) if public and port.get("ip") else None
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _words(value: object) -> tuple[str, ...]:
+    return tuple(str(word) for word in _list(value))
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _number(value: object) -> float | None:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None  # Python reads NaN, which JSON has not
+
+
+def _whole(value: object) -> int | None:
+    number = _number(value)
+    return None if number is None else int(number)

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 from hypothesis import given, strategies
 
-from firstlight.serve.markup import escape, prose, tag
+from firstlight.markup.tags import escape, prose, tag
 
 
 class Seen(HTMLParser):

@@ -1,0 +1,235 @@
+"""Test cold starts: stop and start a pod, or create pods like it, again and again, and say how many came up."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+from dataclasses import asdict
+
+import anyio
+
+from firstlight import errors
+from firstlight.cli import screen
+from firstlight.cli.pods import asking, sweep as sweeping
+from firstlight.fleet import cost, cuda, inside, like, names, planning, record, results, ssh as openssh, trial
+from firstlight.fleet.cycle import Ground, Subject
+from firstlight.fleet.lease import folder as lease_folder
+from firstlight.fleet.record import Mode, Plan, Record
+from firstlight.fleet.ssh import Ssh
+from firstlight.fleet.standing import Standing
+from firstlight.fleet.verify import Patience
+from firstlight.providers.runpod.client import Client
+from firstlight.report import pod_test, pod_test_html
+from firstlight.system import clock, standard_error
+
+# With more pods than this, a line for each leg is a flood: then there is one for each cycle.
+_LEGS_OF = 10
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Which pods, how often, and what it may cost."""
+    parser.add_argument("pods", nargs="*", metavar="POD", help="a pod's name or id")
+    parser.add_argument("--cycles", type=_number, default=10, metavar="N", help="cold starts of each pod [10]")
+    parser.add_argument(
+        "--mode",
+        choices=[mode.value for mode in Mode],
+        default=Mode.STOP_START.value,
+        help="stop and start the pod, which tests its own host; or create and terminate pods like it, which tests those that RunPod has "
+        "[stop-start]",
+    )
+    parser.add_argument("--parallel", type=_number, default=4, metavar="N", help="how many pods at once [4]")
+    parser.add_argument(
+        "--max-cost", type=_usd, default=cost.CAP, metavar="USD", help=f"begin nothing, and stop all, before it costs more [{cost.CAP:g}]"
+    )
+    parser.add_argument("--to", metavar="DIR", help="a new folder for the report and all that it rests on [pod-test-TIME]")
+    parser.add_argument("--resume", metavar="DIR", help="go on with the test in this folder")
+    parser.add_argument("--keep-running", action="store_true", help="leave the pods running, also those that were stopped before")
+    parser.add_argument(
+        "--even-if-container-disk-is-lost", action="store_true", help="test a pod without any volume: a stop wipes what is on its disk"
+    )
+    parser.add_argument("--pause", type=_seconds, default=30.0, metavar="SECONDS", help="wait so long after a start that was refused [30]")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done and what it may cost, and do nothing")
+    parser.add_argument("--no-ssh", action="store_true", help="leave SSH out")
+    parser.add_argument("--identity", metavar="FILE", help="the private key for SSH [the agent's, and those that OpenSSH looks for]")
+    sweeping.leases_at(parser)
+    asking.configure(parser)
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 10000")
+    return int(text)
+
+
+def _usd(text: str) -> float:
+    return _positive(text, "amount of USD")
+
+
+def _seconds(text: str) -> float:
+    return 0.0 if text == "0" else _positive(text, "number of seconds")
+
+
+def _positive(text: str, what: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 < number < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is no {what}")
+    return number
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Test; bring all back when a signal comes in between."""
+    if bool(arguments.pods) == bool(arguments.resume):
+        raise errors.UsageError("cannot tell what to test: say which pods, or --resume the folder of a test")
+    if arguments.resume and arguments.to:
+        raise errors.UsageError("cannot keep a test that was begun elsewhere: --resume goes on in its own folder")
+    return anyio.run(_run, arguments)
+
+
+async def _run(arguments: argparse.Namespace) -> int:
+    access = asking.access(arguments)
+    async with Client(access) as cloud:
+        if arguments.resume:
+            kept = Record.resume(arguments.resume)
+        else:
+            plan = await _plan(cloud, arguments)
+            standard_error.say(_estimate(plan))
+            if arguments.dry_run:
+                print(
+                    json.dumps({"version": record.VERSION, "plan": asdict(plan)}, indent=2)
+                    if arguments.format == "json"
+                    else _outline(plan)
+                )
+                return errors.ExitCode.OK
+            kept = Record.begin(arguments.to or f"pod-test-{clock.wall()[:19].replace(':', '').replace('-', '')}Z", plan)
+        try:
+            return await _test(cloud, kept, arguments)
+        finally:
+            kept.close()
+
+
+async def _plan(cloud: Client, arguments: argparse.Namespace) -> Plan:
+    pods = await names.find_all(cloud, arguments.pods)
+    prices = {gpu: await cloud.price(gpu) for gpu in sorted({pod.gpu for pod in pods if pod.gpu and pod.cost <= 0})}
+    return planning.plan(
+        pods,
+        prices,
+        mode=Mode(arguments.mode),
+        cycles=arguments.cycles,
+        cap=arguments.max_cost,
+        ssh=not arguments.no_ssh,
+        keep_running=arguments.keep_running,
+        disk_may_go=arguments.even_if_container_disk_is_lost,
+    )
+
+
+def _estimate(plan: Plan) -> str:
+    hourly = [subject.hourly for subject in plan.subjects]
+    return f"{cost.estimate(hourly, plan.cycles).words}; at most {plan.cap:.2f} USD"
+
+
+def _outline(plan: Plan) -> str:
+    does = "is stopped and started" if plan.mode is Mode.STOP_START else "stays as it is; pods like it are created and terminated,"
+    lines = [f"{subject.id} ({subject.name}) {does} {plan.cycles} times" for subject in plan.subjects]
+    if plan.mode is Mode.RECREATE:
+        lines.append(f"a host must be able to CUDA {plan.min_cuda}" if plan.min_cuda else "any host is taken, whatever CUDA it is able to")
+    return "\n".join(lines)
+
+
+async def _test(cloud: Client, kept: Record, arguments: argparse.Namespace) -> int:
+    plan = kept.plan
+    stands, spent = trial.stands(kept, resumed=bool(arguments.resume))
+    place = lease_folder(os.environ, arguments.lease_dir)
+    told = len(plan.subjects) > _LEGS_OF
+
+    def tell(subject: Subject, number: int, words: str, *, leg: bool) -> None:
+        if not (leg and told):
+            standard_error.say(f"{subject.name or subject.id}{f' {number}/{plan.cycles}' if number else ''}: {words}")
+
+    async with inside.client() as http:
+        on = Ground(
+            cloud=cloud,
+            http=http,
+            standing=Standing(cloud),
+            access=asking.access(arguments),
+            ssh=_ssh(arguments) if plan.ssh else None,
+            patience=Patience(),
+            meter=cost.Meter(cap=plan.cap, before=spent),
+            tell=tell,
+        )
+        if arguments.resume:
+            for owed in await trial.settle_last(on, place, plan.id):
+                standard_error.say(f"still owed by the last run: {owed}")
+            if not any(stand.left or not stand.returned for stand in stands.values()):
+                standard_error.say(f"the test in {kept.folder} is finished: nothing is left to do")
+        work = trial.Trial(
+            on=on,
+            record=kept,
+            leases=place,
+            parallel=arguments.parallel,
+            pause=arguments.pause,
+            stands=stands,
+            bodies=await _bodies(cloud, plan) if any(stand.left for stand in stands.values()) else {},
+        )
+        stopped = await _until_signalled(work)
+    found = results.count(plan, kept.lines(), made_at=clock.wall(), ended=work.ended)
+    text = json.dumps(pod_test.plain(found), indent=2)
+    record.write(kept.folder, record.REPORT, text + "\n")
+    page = record.write(kept.folder, record.PAGE, pod_test_html.render(found))
+    print(text if arguments.format == "json" else pod_test.render(found, screen.style()))
+    standard_error.say(f"the report is {page}")
+    return _end(work, found, stopped, kept.folder)
+
+
+async def _bodies(cloud: Client, plan: Plan) -> dict[str, dict[str, object]]:
+    """What pods like the tested ones are created from, as those are now."""
+    if plan.mode is not Mode.RECREATE:
+        return {}
+    pods = await names.find_all(cloud, [subject.id for subject in plan.subjects])
+    return {pod.id: like.like(pod, min_cuda=cuda.minimum(pod.image)) for pod in pods}
+
+
+async def _until_signalled(work: trial.Trial) -> int | None:
+    """Run it. The first signal ends it in order, a second one at once. The first one's number."""
+    first: list[int] = []
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+        async with anyio.create_task_group() as group:
+
+            async def listen() -> None:
+                async for number in signals:
+                    if first:
+                        work.abandon()
+                    else:
+                        standard_error.say("ending: what was started is brought back first; a second signal leaves at once")
+                        work.end(f"signal {signal.Signals(number).name}")
+                    first.append(number)
+
+            group.start_soon(listen)
+            await work.run()
+            group.cancel_scope.cancel()
+    return first[0] if first else None
+
+
+def _end(work: trial.Trial, found: results.Results, stopped: int | None, folder: str) -> int:
+    """The exit code, and what is left to say."""
+    if not found.finished:
+        standard_error.say(f"`firstlight pod test --resume {folder}` does the rest")
+    if work.abandoned or work.not_returned:
+        standard_error.say("cannot say that every pod is as it was: `firstlight pod sweep --apply` does what is owed")
+    if stopped is not None:
+        raise errors.Stopped(stopped)
+    if work.error is not None:
+        raise work.error
+    if work.not_returned:
+        return errors.ExitCode.CLOUD
+    return errors.ExitCode.OK if found.well else errors.ExitCode.ILL
+
+
+def _ssh(arguments: argparse.Namespace) -> Ssh:
+    if arguments.identity is not None and not os.path.isfile(arguments.identity):
+        raise errors.UsageError(f"cannot take --identity {arguments.identity}: there is no such file")
+    return Ssh(known_hosts=openssh.default_folder(os.environ), identity=arguments.identity)

@@ -1,0 +1,171 @@
+"""A pod that holds for a broken host and asks its own way off: the installed command as PID 1 on a simulated machine, against the cloud."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from cloud import catalogue, hosts
+
+from firstlight.fleet.lease import MARK
+
+FIRSTLIGHT = str(Path(sys.executable).parent / "firstlight")
+NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+
+# The machine of the scenario of this name, as RunPod's own environment would have it.
+SCENARIO = """
+description = "nvidia-uvm has met a fatal error on the host."
+
+[driver]
+open_uvm = "EIO"
+
+[expect]
+exit = 75
+faults = ["uvm-open-fails"]
+
+[environment]
+"""
+
+pytestmark = pytest.mark.root
+
+
+class Inside:
+    """`firstlight run` in a pod of the cloud whose host is broken."""
+
+    def __init__(self, cloud, folder, *, key=None, **body):
+        world = cloud.world
+        world.hosts["host-1"].fault = "uvm-open-fails"
+        mounts = {"network": [{"volumeId": catalogue.add_volume(world, name="v")["id"], "path": "/workspace"}]}
+        self.pod = cloud.pod(**{"mounts": mounts, **body})
+        world.hosts["host-2"].taken = 1  # others have it
+        self.state, self.run = folder / "state", folder / "run"
+        environment = {
+            **cloud.environment,
+            "RUNPOD_POD_ID": self.pod.id,
+            "RUNPOD_API_KEY": world.pod_key(self.pod) if key is None else key,
+            "FIRSTLIGHT_TOKEN": cloud.token,
+        }
+        options = ("--on-failure", "relocate", "--state-dir", str(self.state), "--run-dir", str(self.run), "--serve", "off")
+        machine = folder / "uvm-open-fails.toml"
+        given = "".join(
+            f"{name} = {json.dumps(value)}\n" for name, value in environment.items() if name.startswith(("RUNPOD_", "FIRSTLIGHT_"))
+        )
+        machine.write_text(SCENARIO + given)
+        argv = [*NAMESPACE, FIRSTLIGHT, "rehearse", str(machine), "--keep", str(folder / "machine"), *options, "--", "sleep", "600"]
+        self.popen = subprocess.Popen(argv, env=cloud.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def says(self, words):
+        """Wait for a line with these words on standard error."""
+        heard = []
+        for line in self.popen.stderr:
+            heard.append(line)
+            if words in line:
+                return line
+        raise AssertionError(f"it ended without saying {words!r}: {''.join(heard)}")
+
+    def events(self, kind):
+        (journal,) = self.state.glob("boots/*.jsonl")
+        return [event for event in map(json.loads, journal.read_text().splitlines()) if event["kind"] == kind]
+
+    def leases(self):
+        return list((self.state / "leases").glob("*.json"))
+
+
+@pytest.fixture
+def begin(cloud, tmp_path):
+    begun = []
+
+    def begin(**more):
+        begun.append(Inside(cloud, tmp_path, **more))
+        return begun[-1]
+
+    yield begin
+    for inside in begun:
+        inside.popen.kill()
+        inside.popen.communicate()
+
+
+def eventually(condition):
+    for _ in range(400):
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("it never came to be")
+
+
+def marked(cloud):
+    return [pod for pod in cloud.world.pods.values() if MARK in pod.env]
+
+
+def test_a_pod_on_a_broken_host_moves_itself(cloud, begin):
+    cloud.habits(pod_key="all")
+    cloud.world.hosts["good"] = hosts.Host(name="good")
+    inside = begin()
+    eventually(lambda: inside.pod.id in cloud.world.ended)
+    (new,) = marked(cloud)
+    assert new.host.name == "good"
+    assert {**new.env, MARK: ""} == {**inside.pod.env, MARK: ""}
+    assert new.mounts == inside.pod.mounts
+
+
+def test_a_key_that_may_not_order_pods_leaves_the_pod_holding_and_says_why(cloud, begin):
+    cloud.habits(pod_key="own")
+    inside = begin()
+    words = inside.says("HTTP 403")
+    assert "cannot create a pod" in words
+    eventually(lambda: any(event["step"] == "cannot" for event in inside.events("relocation")))
+    assert inside.popen.poll() is None
+    assert inside.leases() == []
+    assert list(cloud.world.pods) == [inside.pod.id]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"key": ""}, "there is no key of RunPod"),
+        ({"mounts": {"persistent": {"size": 20, "path": "/workspace"}}}, "lies on its host"),
+    ],
+)
+def test_what_cannot_be_moved_says_why(cloud, begin, more, words):
+    cloud.habits(pod_key="all")
+    inside = begin(**more)
+    inside.says(words)
+    assert inside.popen.poll() is None
+    assert list(cloud.world.pods) == [inside.pod.id]
+
+
+def test_an_order_to_try_again_undoes_the_move(cloud, begin):
+    cloud.habits(pod_key="all")
+    cloud.world.hosts["other"] = hosts.Host(name="other", fault=hosts.NEVER_STARTS)
+    inside = begin()
+    (new,) = eventually(lambda: marked(cloud))
+    assert inside.leases()
+    eventually(lambda: any(event["step"] == "ordered" for event in inside.events("relocation")))
+    subprocess.run([FIRSTLIGHT, "ctl", "retry", "--run-dir", str(inside.run)], check=True, capture_output=True)
+    inside.says("the move was undone")
+    assert new.id in cloud.world.ended
+    assert inside.pod.id in cloud.world.pods
+
+
+@pytest.mark.slow
+def test_a_real_pod_moves_itself_to_a_real_pod(real_cloud):
+    """Both are processes of the installed command; what the old one owes lies on the volume that both have."""
+    world = real_cloud.world
+    world.hosts.clear()
+    world.hosts["bad"] = hosts.Host(name="bad", fault="uvm-open-fails")
+    real_cloud.habits(pod_key="all")
+    body = real_cloud.body()
+    words = ["relocate" if word == "hold" else word for word in body["cmd"]]
+    place = words.index("--")
+    words[place:place] = ["--state-dir", "/workspace/.firstlight"]
+    addresses = {"RUNPOD_API_URL": real_cloud.addresses["api"], "RUNPOD_PROXY_URL": real_cloud.addresses["proxy"]}
+    old = real_cloud.pod(**{**body, "cmd": words, "env": {**body["env"], **addresses}})
+    world.hosts["good"] = hosts.Host(name="good")
+    eventually(lambda: old.id in world.ended)
+    (new,) = world.pods.values()
+    assert new.host.name == "good"
+    assert new.mounts == old.mounts

@@ -1,0 +1,125 @@
+"""`firstlight pod test` as people run it, against RunPod on localhost."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from cloud.pods import EXITED, RUNNING
+
+FIRSTLIGHT = (sys.executable, "-m", "firstlight", "pod")
+VOLUME = {"persistent": {"size": 20, "path": "/workspace"}}
+
+
+@pytest.fixture
+def command(cloud, tmp_path):
+    """Starts the command; its errors go where its output goes not."""
+    environment = {**cloud.environment, "XDG_STATE_HOME": str(tmp_path / "state")}
+
+    def start(*words):
+        return subprocess.Popen([*FIRSTLIGHT, *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    return start
+
+
+@pytest.fixture
+def done(command):
+    """Runs it to its end: what it printed, and what it said."""
+
+    def run(*words, code=0):
+        running = command(*words)
+        out, err = running.communicate()
+        assert running.returncode == code, err
+        return out, err
+
+    return run
+
+
+def settled(cloud, pod, status):
+    """Waits until the cloud itself has it so."""
+    while pod.status != status:
+        time.sleep(0.05)
+        cloud.world.settle()
+
+
+def test_a_pod_is_tested_and_a_report_is_left(cloud, done, tmp_path):
+    pod = cloud.pod("good", mounts=VOLUME)
+    out, err = done("test", "good", "--cycles", "1", "--no-ssh", "--to", str(tmp_path / "out"), "--format", "json")
+    told = json.loads(out)
+    assert told["total"]["proven"] == 1
+    assert told == json.loads((tmp_path / "out" / "report.json").read_text())
+    assert "1 of 1 cold start proven" in (tmp_path / "out" / "report.html").read_text()
+    assert "storage not included" in err
+    assert (pod.status, pod.starts) == (RUNNING, 2)
+    out, err = done("test", "--resume", str(tmp_path / "out"))
+    assert "is finished: nothing is left to do" in err
+    assert "1 of 1 cold start proven" in out
+    assert pod.starts == 2
+
+
+def test_interrupted_it_brings_the_pod_back_and_goes_on_when_resumed(cloud, command, done, tmp_path):
+    pod = cloud.pod("good", mounts=VOLUME)
+    cloud.world.act(pod.id, "stop")
+    settled(cloud, pod, EXITED)
+    cloud.habits(ready_after=3600.0)
+    running = command("test", "good", "--cycles", "1", "--no-ssh", "--to", str(tmp_path / "out"))
+    settled(cloud, pod, RUNNING)
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate()
+    assert running.returncode == 128 + signal.SIGINT, err
+    assert "is being stopped again" in err
+    assert "--resume" in err
+    assert pod.status == EXITED
+    cloud.habits(ready_after=0.1)
+    out, _ = done("test", "--resume", str(tmp_path / "out"))
+    assert "1 of 1 cold start proven" in out
+    settled(cloud, pod, EXITED)
+
+
+def test_killed_it_leaves_what_a_sweep_needs(cloud, command, done, tmp_path):
+    pod = cloud.pod("good", mounts=VOLUME)
+    cloud.world.act(pod.id, "stop")
+    settled(cloud, pod, EXITED)
+    cloud.habits(ready_after=3600.0)
+    running = command("test", "good", "--cycles", "1", "--no-ssh", "--to", str(tmp_path / "out"))
+    settled(cloud, pod, RUNNING)
+    running.kill()
+    running.communicate()
+    done("sweep", "--apply", code=1)  # it is being stopped, which is not over yet
+    settled(cloud, pod, EXITED)
+    done("sweep", "--apply")
+
+
+@pytest.mark.parametrize(
+    ("body", "words", "said"),
+    [
+        ({"mounts": VOLUME}, ("--cycles", "100", "--max-cost", "1"), "cannot test for at most 1.00 USD: 100 cycles of 1 pod"),
+        ({}, (), "it has no volume, and a stop wipes its container disk"),
+        ({"mounts": VOLUME}, ("--mode", "recreate", "--keep-running"), "cannot keep pods running that a test creates"),
+        ({"mounts": VOLUME}, ("--cycles", "0"), "'0' is no number from 1 to 10000"),
+    ],
+)
+def test_what_may_not_be_tested_is_refused_and_not_touched(cloud, done, tmp_path, body, words, said):
+    pod = cloud.pod("good", **body)
+    _, err = done("test", "good", *words, "--to", str(tmp_path / "out"), code=64)
+    assert said in err
+    assert not (tmp_path / "out").exists()
+    assert (pod.status, pod.starts) == (RUNNING, 1)
+
+
+def test_a_locked_pod_is_refused(cloud, done):
+    cloud.pod("good", mounts=VOLUME).locked = True
+    assert "it is locked" in done("test", "good", code=64)[1]
+
+
+def test_a_dry_run_does_nothing(cloud, done, tmp_path):
+    pod = cloud.pod("good", mounts=VOLUME)
+    out, err = done("test", "good", "--dry-run", "--to", str(tmp_path / "out"))
+    assert f"{pod.id} (good) is stopped and started 10 times" in out
+    assert "USD" in err
+    assert pod.starts == 1
+    assert not (tmp_path / "out").exists()
