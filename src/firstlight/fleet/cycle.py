@@ -126,13 +126,13 @@ class Ground:
     """What all cycles of a test stand on."""
 
     cloud: Client
-    http: httpx2.AsyncClient  # asks the pods
     standing: Standing
     access: Access
     ssh: Ssh | None
     patience: verifying.Patience
     meter: Meter
     tell: Tell
+    http: httpx2.AsyncClient | None = None  # asks all pods; without it there is one for each
     finishing: set[anyio.CancelScope] = field(default_factory=set)
 
     @contextmanager

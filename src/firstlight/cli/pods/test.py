@@ -13,7 +13,7 @@ import anyio
 from firstlight import errors
 from firstlight.cli import screen
 from firstlight.cli.pods import asking, sweep as sweeping
-from firstlight.fleet import cost, cuda, inside, like, names, planning, record, results, ssh as openssh, trial
+from firstlight.fleet import cost, cuda, like, names, planning, record, results, ssh as openssh, trial
 from firstlight.fleet.cycle import Ground, Subject
 from firstlight.fleet.lease import folder as lease_folder
 from firstlight.fleet.record import Mode, Plan, Record
@@ -150,32 +150,30 @@ async def _test(cloud: Client, kept: Record, arguments: argparse.Namespace) -> i
         if not (leg and told):
             standard_error.say(f"{subject.name or subject.id}{f' {number}/{plan.cycles}' if number else ''}: {words}")
 
-    async with inside.client() as http:
-        on = Ground(
-            cloud=cloud,
-            http=http,
-            standing=Standing(cloud),
-            access=asking.access(arguments),
-            ssh=_ssh(arguments) if plan.ssh else None,
-            patience=Patience(),
-            meter=cost.Meter(cap=plan.cap, before=spent),
-            tell=tell,
-        )
-        if arguments.resume:
-            for owed in await trial.settle_last(on, place, plan.id):
-                standard_error.say(f"still owed by the last run: {owed}")
-            if not any(stand.left or not stand.returned for stand in stands.values()):
-                standard_error.say(f"the test in {kept.folder} is finished: nothing is left to do")
-        work = trial.Trial(
-            on=on,
-            record=kept,
-            leases=place,
-            parallel=arguments.parallel,
-            pause=arguments.pause,
-            stands=stands,
-            bodies=await _bodies(cloud, plan) if any(stand.left for stand in stands.values()) else {},
-        )
-        stopped = await _until_signalled(work)
+    on = Ground(
+        cloud=cloud,
+        standing=Standing(cloud),
+        access=asking.access(arguments),
+        ssh=_ssh(arguments) if plan.ssh else None,
+        patience=Patience(),
+        meter=cost.Meter(cap=plan.cap, before=spent),
+        tell=tell,
+    )
+    if arguments.resume:
+        for owed in await trial.settle_last(on, place, plan.id):
+            standard_error.say(f"still owed by the last run: {owed}")
+        if not any(stand.left or not stand.returned for stand in stands.values()):
+            standard_error.say(f"the test in {kept.folder} is finished: nothing is left to do")
+    work = trial.Trial(
+        on=on,
+        record=kept,
+        leases=place,
+        parallel=arguments.parallel,
+        pause=arguments.pause,
+        stands=stands,
+        bodies=await _bodies(cloud, plan) if any(stand.left for stand in stands.values()) else {},
+    )
+    stopped = await _until_signalled(work)
     found = results.count(plan, kept.lines(), made_at=clock.wall(), ended=work.ended)
     text = json.dumps(pod_test.plain(found), indent=2)
     record.write(kept.folder, record.REPORT, text + "\n")
