@@ -22,10 +22,16 @@ from firstlight.fleet.standing import Standing
 from firstlight.fleet.verify import Patience
 from firstlight.providers.runpod.client import Client
 from firstlight.report import pod_test, pod_test_html
-from firstlight.system import clock, standard_error
+from firstlight.system import clock, descriptors, standard_error
 
 # With more pods than this, a line for each leg is a flood: then there is one for each cycle.
 _LEGS_OF = 10
+
+# Files that a pod under test may need at a time: its lease and the next one, a connection, and the pipes of an SSH session.
+_FILES_OF_A_POD = 8
+
+# Those that are needed anyhow: connections to RunPod, the record, the event loop's own.
+_FILES = 64
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -132,6 +138,15 @@ def _estimate(plan: Plan) -> str:
     return f"{cost.estimate(hourly, plan.cycles).words}; at most {plan.cap:.2f} USD"
 
 
+def _at_once(wanted: int) -> int:
+    """How many pods can be tested at once here."""
+    files = descriptors.allow(_FILES + wanted * _FILES_OF_A_POD)
+    most = max(1, (files - _FILES) // _FILES_OF_A_POD)
+    if most < wanted:
+        standard_error.say(f"tests {most} pods at once, not {wanted}: no more than {files} files may be open here (ulimit -Hn)")
+    return min(most, wanted)
+
+
 def _outline(plan: Plan) -> str:
     does = "is stopped and started" if plan.mode is Mode.STOP_START else "stays as it is; pods like it are created and terminated,"
     lines = [f"{subject.id} ({subject.name}) {does} {plan.cycles} times" for subject in plan.subjects]
@@ -168,7 +183,7 @@ async def _test(cloud: Client, kept: Record, arguments: argparse.Namespace) -> i
         on=on,
         record=kept,
         leases=place,
-        parallel=arguments.parallel,
+        parallel=_at_once(min(arguments.parallel, len(plan.subjects))),
         pause=arguments.pause,
         stands=stands,
         bodies=await _bodies(cloud, plan) if any(stand.left for stand in stands.values()) else {},
