@@ -130,13 +130,13 @@ class Ground:
     """
 
     cloud: Client
-    http: httpx2.AsyncClient  # asks the pods
     standing: Standing
     access: Access
     ssh: Ssh | None
     patience: verifying.Patience
     meter: Meter
     tell: Tell
+    http: httpx2.AsyncClient | None = None  # asks all pods; without it there is one for each
     abandoned: bool = False
     _finishing: set[anyio.CancelScope] = field(default_factory=set)
 

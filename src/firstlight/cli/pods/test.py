@@ -13,7 +13,7 @@ import anyio
 from firstlight import errors
 from firstlight.cli import screen
 from firstlight.cli.pods import asking, sweep as sweeping, verify as verifying
-from firstlight.fleet import cost, cuda, inside, like, names, planning, record, results, trial
+from firstlight.fleet import cost, cuda, like, names, planning, record, results, trial
 from firstlight.fleet.cycle import Ground, Subject
 from firstlight.fleet.lease import Lease, folder as lease_folder
 from firstlight.fleet.record import Mode, Plan, Record
@@ -21,10 +21,16 @@ from firstlight.fleet.standing import Standing
 from firstlight.fleet.verify import Patience
 from firstlight.providers.runpod.client import Client
 from firstlight.report.pods import page, trial as report
-from firstlight.system import clock, standard_error
+from firstlight.system import clock, descriptors, standard_error
 
 # With more pods than this, a line for each leg is a flood: then there is one for each cycle.
 _LEGS_OF = 10
+
+# Files that a pod under test may need at a time: its lease and the next one, a connection, and the pipes of an SSH session.
+_FILES_OF_A_POD = 8
+
+# Those that are needed anyhow: connections to RunPod, the record, the event loop's own.
+_FILES = 64
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -114,6 +120,15 @@ def _estimate(plan: Plan) -> str:
     return f"{cost.estimate(hourly, plan.cycles).words}; at most {plan.cap:.2f} USD"
 
 
+def _at_once(wanted: int) -> int:
+    """How many pods can be tested at once here."""
+    files = descriptors.allow(_FILES + wanted * _FILES_OF_A_POD)
+    most = max(1, (files - _FILES) // _FILES_OF_A_POD)
+    if most < wanted:
+        standard_error.say(f"tests {most} pods at once, not {wanted}: no more than {files} files may be open here (ulimit -Hn)")
+    return min(most, wanted)
+
+
 def _outline(plan: Plan) -> str:
     does = "is stopped and started" if plan.mode is Mode.STOP_START else "stays as it is; pods like it are created and terminated,"
     lines = [f"{subject.id} ({subject.name}) {does} {plan.cycles} times" for subject in plan.subjects]
@@ -132,35 +147,33 @@ async def _test(cloud: Client, kept: Record, arguments: argparse.Namespace) -> i
         if not (leg and told):
             standard_error.say(f"{subject.name or subject.id}{f' {number}/{plan.cycles}' if number else ''}: {words}")
 
-    async with inside.client() as http:
-        on = Ground(
-            cloud=cloud,
-            http=http,
-            standing=Standing(cloud),
-            access=asking.access(arguments),
-            ssh=verifying.ssh(arguments) if plan.ssh else None,
-            patience=Patience(),
-            meter=cost.Meter(cap=plan.cap, before=spent),
-            tell=tell,
-        )
-        kept_leases: dict[str, Lease] = {}
-        if arguments.resume:
-            left, kept_leases = await trial.settle_last(on, place, plan.id, stands)
-            for owed in left:
-                standard_error.say(f"still owed by the last run: {owed}")
-            if not any(stand.left or not stand.returned for stand in stands.values()):
-                standard_error.say(f"the test in {kept.folder} is finished: nothing is left to do")
-        work = trial.Trial(
-            on=on,
-            record=kept,
-            leases=place,
-            parallel=arguments.parallel,
-            pause=arguments.pause,
-            stands=stands,
-            kept=kept_leases,
-            bodies=await _bodies(cloud, plan) if any(stand.left for stand in stands.values()) else {},
-        )
-        stopped = await _until_signalled(work)
+    on = Ground(
+        cloud=cloud,
+        standing=Standing(cloud),
+        access=asking.access(arguments),
+        ssh=verifying.ssh(arguments) if plan.ssh else None,
+        patience=Patience(),
+        meter=cost.Meter(cap=plan.cap, before=spent),
+        tell=tell,
+    )
+    kept_leases: dict[str, Lease] = {}
+    if arguments.resume:
+        left, kept_leases = await trial.settle_last(on, place, plan.id, stands)
+        for owed in left:
+            standard_error.say(f"still owed by the last run: {owed}")
+        if not any(stand.left or not stand.returned for stand in stands.values()):
+            standard_error.say(f"the test in {kept.folder} is finished: nothing is left to do")
+    work = trial.Trial(
+        on=on,
+        record=kept,
+        leases=place,
+        parallel=_at_once(min(arguments.parallel, len(plan.subjects))),
+        pause=arguments.pause,
+        stands=stands,
+        kept=kept_leases,
+        bodies=await _bodies(cloud, plan) if any(stand.left for stand in stands.values()) else {},
+    )
+    stopped = await _until_signalled(work)
     found = results.count(plan, kept.lines(), made_at=clock.wall(), ended=work.ended)
     text = json.dumps(report.plain(found), indent=2)
     record.write(kept.folder, record.REPORT, text + "\n")
