@@ -6,7 +6,6 @@ root's .ssh) is taken out, and what a pod's image has is put in.
 
 import ctypes
 import fcntl
-import fnmatch
 import json
 import os
 import shutil
@@ -40,11 +39,8 @@ def main() -> None:
     _mount("proc", root + "/proc", "proc")
     for path in _mounted_on_the_image():
         _mount(path, root + path, None, flags=_BIND)
-    _mount("/sys", root + "/sys", None, flags=_BIND | _RECURSIVE)
-    if spec["hidden"]:
-        _bring_devices(root + "/dev", spec["hidden"])
-    else:
-        _mount("/dev", root + "/dev", None, flags=_BIND | _RECURSIVE)
+    for path in ("/dev", "/sys"):
+        _mount(path, root + path, None, flags=_BIND | _RECURSIVE)
     for outside, inside in spec["mounts"].items():
         os.makedirs(root + inside, exist_ok=True)
         _mount(outside, root + inside, None, flags=_BIND)
@@ -69,23 +65,6 @@ def _mounted_on_the_image() -> "list":
     with open("/proc/self/mountinfo") as file:
         points = [line.split()[4] for line in file]
     return sorted(point for point in points if point.startswith(("/etc/", "/lib", "/opt/", "/usr/")))
-
-
-def _bring_devices(folder: str, hidden: "list") -> None:
-    """A /dev of its own with this machine's nodes, but for those that match a pattern."""
-    _mount("tmpfs", folder, "tmpfs")
-    for entry in os.scandir("/dev"):
-        if any(fnmatch.fnmatch(entry.name, pattern) for pattern in hidden):
-            continue
-        target = f"{folder}/{entry.name}"
-        if entry.is_symlink():
-            os.symlink(os.readlink(entry.path), target)
-        elif entry.is_dir():
-            os.mkdir(target)
-            _mount(entry.path, target, None, flags=_BIND | _RECURSIVE)
-        else:
-            open(target, "w").close()
-            _mount(entry.path, target, None, flags=_BIND)
 
 
 def _furnish(root: str, spec: "dict") -> None:

@@ -210,7 +210,6 @@ class Life:
             "image": str(_HERE / "image"),
             "python": os.path.realpath(sys.executable),
             "preload": str(place / "lib" / "libfirstlight-machine.so") if pod.host.simulated else "",
-            "hidden": pod.host.hidden,
             "libraries": machine["libraries"],
             "argv": _INSTEAD.get(container.fault) or [*container.entrypoint, *container.cmd] or list(_IMAGE_COMMAND),
             "env": {**image, **machine["environment"], **container.env},

@@ -129,3 +129,11 @@ def test_zsh_takes_the_script(scripts):
     except FileNotFoundError:
         pytest.skip("no zsh here")
     assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_names_are_kept_in_no_folder_that_somebody_happens_to_be_in(cloud, complete, tmp_path):
+    cloud.pod("comfy")
+
+    assert "comfy" in complete("firstlight", "pod", "stop", "co", XDG_CACHE_HOME="relative", HOME=str(tmp_path / "home"))
+
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]

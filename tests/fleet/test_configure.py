@@ -392,7 +392,7 @@ ENV = st.dictionaries(NAMES, TEXT, max_size=6)
     env=ENV,
     args=st.one_of(TEXT, st.lists(TEXT, min_size=1).map(lambda words: shapes.Command(cmd=tuple(words)).args)),
     wished=ENV,
-    command=st.lists(TEXT, min_size=1, max_size=4).filter(lambda words: not start.names_image_start(words)),
+    command=st.lists(TEXT, min_size=1, max_size=4).filter(lambda words: bool(words[0]) and not start.names_image_start(words)),
     of_template=st.booleans(),
 )
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

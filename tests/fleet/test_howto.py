@@ -75,7 +75,7 @@ def test_the_steps_of_the_page_configure_a_pod_and_its_template_and_give_them_ba
         result = subprocess.run([FIRSTLIGHT, *shlex.split(line)], env=cloud.environment, capture_output=True, text=True, check=False)
         assert (result.returncode, result.stderr) == (0, ""), line
         if "--apply" in line and "configure" in line:
-            assert pod.args.endswith('["run","--on-failure","hold","--app","comfyui","--with","/start.sh","--serve","0.0.0.0:8421","--",'
+            assert pod.args.endswith('["run","--on-failure","hold","--app","comfyui","--with","/start.sh","--serve","0.0.0.0:8421","--publish-env","--",'
                                      '"python3","/workspace/ComfyUI/main.py","--listen"]}')  # fmt: skip
 
     assert len(steps) == 6

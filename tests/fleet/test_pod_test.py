@@ -102,6 +102,9 @@ def test_killed_it_leaves_what_a_sweep_needs(cloud, command, done, tmp_path):
         ({}, (), "it has no volume, and a stop wipes its container disk"),
         ({"mounts": VOLUME}, ("--mode", "recreate", "--keep-running"), "cannot keep pods running that a test creates"),
         ({"mounts": VOLUME}, ("--cycles", "0"), "'0' is no number from 1 to 10000"),
+        ({"mounts": VOLUME}, ("--identity", "/nowhere"), "cannot take --identity /nowhere: there is no such file"),
+        ({"mounts": VOLUME}, ("--min-cuda", "12.8"), "cannot choose a host by --min-cuda for a pod that keeps its own"),
+        ({"mounts": VOLUME, "env": {}}, (), "firstlight is not configured in it, so no start of it could be proven"),
     ],
 )
 def test_what_may_not_be_tested_is_refused_and_not_touched(cloud, done, tmp_path, body, words, said):
@@ -138,3 +141,49 @@ def test_a_dry_run_does_nothing(cloud, done, tmp_path):
     assert "USD" in err
     assert pod.starts == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_of_a_test_that_was_begun_does_nothing_and_says_what_is_left(cloud, command, done, tmp_path):
+    pod = cloud.pod("good", mounts=VOLUME)
+    cloud.habits(ready_after=3600.0)
+    running = command("test", "good", "--cycles", "3", "--no-ssh", "--to", str(tmp_path / "out"))
+    while pod.starts < 2:
+        time.sleep(0.05)
+        cloud.world.settle()
+    running.send_signal(signal.SIGINT)
+    running.communicate()
+    starts, orders = pod.starts, len([call for call in cloud.service.calls if call.method == "POST"])
+
+    out, _ = done("test", "--resume", str(tmp_path / "out"), "--dry-run")
+    told = json.loads(done("test", "--resume", str(tmp_path / "out"), "--dry-run", "--format", "json")[0])
+
+    assert f"{pod.id} (good) has 3 of 3 cycles left" in out
+    assert told["left"] == {pod.id: [1, 2, 3]}
+    assert (pod.starts, len([call for call in cloud.service.calls if call.method == "POST"])) == (starts, orders)
+
+
+def test_a_plan_that_was_begun_is_not_silently_another(cloud, done, tmp_path):
+    cloud.pod("good", mounts=VOLUME)
+    done("test", "good", "--cycles", "1", "--no-ssh", "--to", str(tmp_path / "out"))
+
+    _, err = done("test", "--resume", str(tmp_path / "out"), "--max-cost", "50", "--cycles", "9", code=64)
+
+    assert "cannot change a test that was begun: --resume keeps its plan; leave out --cycles, --max-cost" in err
+
+
+def test_pods_are_created_where_the_driver_is_as_new_as_was_asked_for(cloud, done):
+    cloud.pod("good", mounts=VOLUME)
+
+    out, _ = done("test", "good", "--mode", "recreate", "--min-cuda", "12.9", "--dry-run")
+
+    assert "a host must be able to CUDA 12.9" in out
+
+
+def test_created_pods_are_ordered_with_the_cuda_that_was_asked_for(cloud, done, tmp_path):
+    """No host of this cloud has it, and so each order is refused."""
+    cloud.pod("good", mounts=VOLUME)
+    words = ("--mode", "recreate", "--cycles", "1", "--no-ssh", "--min-cuda", "13.7", "--to", str(tmp_path / "out"))
+    out, _ = done("test", "good", *words, code=1)
+
+    asked = [call.body["gpu"]["minCudaVersion"] for call in cloud.service.calls if call.operation == "createPod"]
+    assert set(asked) == {"13.7"}, out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -74,7 +75,7 @@ def test_a_name_obeys_no_terminal(cloud):
 @pytest.mark.parametrize(
     ("environment", "code", "words"),
     [
-        ({"RUNPOD_API_KEY": ""}, 64, "cannot ask RunPod: RUNPOD_API_KEY holds no key"),
+        ({"RUNPOD_API_KEY": ""}, 64, "or RUNPOD_API_KEY_FILE; or put it into RUNPOD_API_KEY"),
         ({"RUNPOD_API_KEY": "two\nlines"}, 64, "cannot ask RunPod: what RUNPOD_API_KEY holds cannot be a key"),
         ({"RUNPOD_API_KEY": "rpa_WRONG"}, 77, "cannot list pods: RunPod does not know this key"),
         ({"RUNPOD_API_KEY_FILE": "/nonexistent"}, 64, "cannot read the key of RunPod from /nonexistent: No such file or directory"),
@@ -102,6 +103,32 @@ def test_the_key_may_lie_in_a_file(cloud, tmp_path):
     file.write_text(f"{cloud.world.key}\n")
 
     assert firstlight(cloud, "list", "--key-file", str(file), RUNPOD_API_KEY="rpa_WRONG").returncode == 0
+
+
+def test_a_key_file_without_a_name_is_no_other_key(cloud):
+    """`--key-file "$UNSET"`: the key of the environment may open another account."""
+    listed = firstlight(cloud, "list", "--key-file", "")
+
+    assert (listed.returncode, listed.stderr) == (64, "firstlight: cannot ask RunPod: --key-file names no file\n")
+
+
+def test_whoever_waits_for_a_service_that_is_not_there_is_told_so(cloud):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{nobody.getsockname()[1]}"
+        asked = subprocess.Popen(
+            [FIRSTLIGHT, "pod", "list"],
+            env={**cloud.environment, "RUNPOD_API_URL": f"http://{address}/v2"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with asked:
+            assert asked.stderr is not None
+            said = asked.stderr.readline()
+            asked.kill()
+
+    assert said.startswith(f"firstlight: cannot list pods: {address} cannot be reached: ")
+    assert "look at the network, and at RUNPOD_API_URL; trying again in " in said
 
 
 # start and stop
@@ -151,6 +178,18 @@ def test_a_dry_run_does_nothing(cloud, verb):
     assert (said.returncode, said.stdout) == (0, "")
     assert f"pod {pod.id} (one): would be " in said.stderr
     assert [call for call in cloud.service.calls if call.method == "POST"] == []
+
+    told = json.loads(firstlight(cloud, verb, "one", "--dry-run", "--format", "json").stdout)
+    assert told["dry_run"]
+    assert told["pods"][0]["words"].startswith("would be ")
+    assert [call for call in cloud.service.calls if call.method == "POST"] == []
+
+
+@pytest.mark.parametrize("verb", ["start", "stop"])
+def test_a_dry_run_does_not_promise_what_is_so_already(cloud, verb):
+    cloud.pod("one") if verb == "start" else stopped(cloud, "one")
+
+    assert "would be left as it is" in firstlight(cloud, verb, "one", "--dry-run").stderr
 
 
 def test_a_locked_pod_is_not_stopped_and_no_other_beside_it(cloud):

@@ -140,3 +140,22 @@ def test_a_key_that_the_pod_does_not_know_is_said(real_cloud: Any, tmp_path: Pat
     assert not told["ok"]
     assert "Permission denied" in words(told, "ssh")
     assert legs(told)["ready"]
+
+
+@pytest.mark.slow
+def test_a_test_of_cold_starts_logs_in_at_each_of_them(real_cloud: Any, tmp_path: Path) -> None:
+    """Two starts, each with its own host keys, and CUDA proven in a session of each."""
+    pod = real_cloud.pod(entrypoint=ENTRYPOINT, cmd=[*RUN, "--publish-env", *APP])
+    argv = [FIRSTLIGHT, "pod", "test", pod.id, "--cycles", "2", "--identity", real_cloud.identity, "--to", str(tmp_path / "out")]
+    environment = {**real_cloud.environment, "XDG_STATE_HOME": str(tmp_path / "state")}
+    done = subprocess.run([*argv, "--format", "json"], env=environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["total"]["proven"] == 2
+    kept = [json.loads(line) for line in (tmp_path / "out" / "cycles.jsonl").read_text().splitlines()]
+    cycles = [line for line in kept if line["kind"] == "cycle"]
+    assert [{leg["name"]: leg["ok"] for leg in cycle["legs"]}.get("ssh-cuda") for cycle in cycles] == [True, True]
+    sessions = [next(leg["words"] for leg in cycle["legs"] if leg["name"] == "ssh") for cycle in cycles]
+    assert all(words.endswith("with the host key that the pod tells of") for words in sessions)
+    assert real_cloud.token not in done.stdout + done.stderr + (tmp_path / "out" / "report.html").read_text()

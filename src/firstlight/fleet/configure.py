@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ TOKEN = settings.TOKEN
 LEASE = settings.LEASE
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PORT = re.compile(r"(\d{1,5})/(http|tcp)")
+_PORT = re.compile(r"([0-9]{1,5})/(http|tcp)")
 # A path in a word, or in a line for a shell.
 _PATH = re.compile(r"(?<![\w.:/~$}*-])/[\w.-]+(?:/[\w.@+-]+)*")
 _OF_THE_SYSTEM = tuple(f"/{name}/" for name in "bin dev etc lib lib64 proc run sbin sys tmp usr".split())
@@ -32,6 +33,7 @@ class Wishes:
     command: tuple[str, ...] = field(default=(), repr=False)  # the app's; empty: the one that is there
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)  # of `run`, by the name of the setting
     without: bool = False  # no companions
+    unpublished: bool = False  # SSH sessions do not get the app's environment
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     unset: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
@@ -113,6 +115,10 @@ def _wrong(wishes: Wishes) -> list[str]:
             found.append(f"{port!r} is no port: give it as 8188/http or 22/tcp")
     if wishes.program and not wishes.program.startswith("/"):
         found.append(f"{wishes.program!r} is no absolute path")
+    elif posixpath.normpath(wishes.program or "/") != (wishes.program or "/"):
+        found.append(f"{wishes.program!r} goes through `.` or `..`: give it straight")
+    if wishes.command and not wishes.command[0]:
+        found.append("the first word of the command names the program, and it is empty")
     if not all(_is_text(word) for word in wishes.command):
         found.append("the command holds what no text can")
     return found
@@ -144,6 +150,10 @@ def _start(container: Container, wishes: Wishes) -> tuple[start.Start, list[str]
         if "with" in wishes.options:
             raise ValueError("--with and --no-with contradict each other")
         options.pop("with", None)
+    if wishes.unpublished:
+        if "publish-env" in wishes.options:
+            raise ValueError("--publish-env and --no-publish-env contradict each other")
+        options.pop("publish-env", None)
     command = wishes.command or (old.command if old else _app_command(container, words))
     if any(start.names_image_start([companion]) for companion in options.get("with", ())) and start.names_image_start(command):
         raise ValueError(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import firstlight
 from firstlight import errors
-from firstlight.fleet import cost, cuda
+from firstlight.fleet import cost, cuda, inside
 from firstlight.fleet.cycle import Subject
 from firstlight.fleet.record import Mode, Plan
 from firstlight.providers.runpod import shapes
@@ -25,6 +25,8 @@ def refusal(pod: Pod, mode: Mode, *, disk_may_go: bool) -> str | None:
         return "it is terminated"
     if pod.gpu is None:
         return "it has no GPU"
+    if (missing := inside.configured(pod)) != "":
+        return f"{missing}, so no start of it could be proven; `firstlight pod configure {pod.id}` sees to that"
     if mode is Mode.RECREATE:
         return None  # it is looked at, and not touched
     if pod.locked:
@@ -56,6 +58,7 @@ def plan(
     ssh: bool,
     keep_running: bool,
     disk_may_go: bool,
+    min_cuda: str | None = None,
 ) -> Plan:
     """The plan for these pods.
 
@@ -95,6 +98,6 @@ def plan(
         expected=estimate.usd,
         ssh=ssh,
         keep_running=keep_running,
-        min_cuda=versions.pop() if mode is Mode.RECREATE and len(versions) == 1 else None,
+        min_cuda=min_cuda or (versions.pop() if mode is Mode.RECREATE and len(versions) == 1 else None),
         subjects=subjects,
     )

@@ -34,7 +34,7 @@ GUARD = _MARK + (
     "exec tail -f /dev/null"
 )
 
-DEFAULTS: Mapping[str, tuple[str, ...]] = {"with": (IMAGE_START,), "on-failure": ("hold",)}
+DEFAULTS: Mapping[str, tuple[str, ...]] = {"with": (IMAGE_START,), "on-failure": ("hold",), "publish-env": ("true",)}
 
 _OPTIONS = {option.name: option for option in settings.OPTIONS}
 _NAMES_IMAGE_START = re.compile(rf"(?<![\w./-]){re.escape(IMAGE_START)}(?![\w./-])")

@@ -65,10 +65,29 @@ def test_a_configured_pod_starts_firstlight_with_its_former_command_as_the_app()
     after = configured()
 
     assert after.command.entrypoint == ("/bin/sh", "-c", start.GUARD, "/workspace/firstlight/firstlight.pyz")
-    assert after.command.cmd == ("run", "--on-failure", "hold", "--with", "/start.sh", "--serve", "0.0.0.0:8421", "--", *APP)
+    assert after.command.cmd == (
+        "run",
+        "--on-failure",
+        "hold",
+        "--with",
+        "/start.sh",
+        "--serve",
+        "0.0.0.0:8421",
+        "--publish-env",
+        "--",
+        *APP,
+    )
     assert after.ports == ("8188/http", "8421/http", "22/tcp")
     assert after.env.keys() == {"HF_TOKEN", "FIRSTLIGHT_TOKEN", "FIRSTLIGHT_PREVIOUS"}
     assert (after.env["HF_TOKEN"], after.env["FIRSTLIGHT_TOKEN"]) == ("hunter2", TOKEN)
+
+
+def test_sessions_get_the_apps_environment_unless_that_is_not_wanted() -> None:
+    assert "--publish-env" in configured().command.cmd
+    private = configured(unpublished=True)
+    assert "--publish-env" not in private.command.cmd
+    again = done(configure(private, wishes(options={"watch": ("10s",)})))
+    assert "--publish-env" not in again.command.cmd
 
 
 def test_only_what_changes_is_sent() -> None:
@@ -108,7 +127,7 @@ def test_a_start_command_of_firstlight_that_was_written_by_hand_is_taken_over(ar
     found = start.recognise(after.command)
     assert found is not None
     assert found.command == ("python3", "main.py")
-    assert found.options == {"app": ("comfyui",), "with": ("/start.sh",), "on-failure": ("hold",), "serve": ("0.0.0.0:8421",)}
+    assert found.options == {"app": ("comfyui",), "serve": ("0.0.0.0:8421",)} | start.DEFAULTS
 
 
 PERSISTENT = {"persistent": {"size": 20, "path": "/data"}}
@@ -141,7 +160,10 @@ REFUSED: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
     ("'8188' is no port", {}, {"ports": ("8188",)}),
     ("'8188/udp' is no port", {}, {"ports": ("8188/udp",)}),
     ("'70000/tcp' is no port", {}, {"ports": ("70000/tcp",)}),
+    ("'\uff18\uff11/http' is no port", {}, {"ports": ("\uff18\uff11/http",)}),
     ("no absolute path", {}, {"program": "firstlight.pyz"}),
+    ("goes through", {}, {"program": "/workspace/../opt/firstlight.pyz"}),
+    ("it is empty", {}, {"command": ("",)}),
     ("give the app's command after --", {"args": ""}, {}),
     ("give the app's command after --", {"args": "/start.sh"}, {}),
     ("give the app's command after --", {"args": "bash -c /start.sh"}, {}),
@@ -150,6 +172,7 @@ REFUSED: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
     ("runs firstlight itself", {"args": "bash -c 'exec firstlight run -- python3 main.py'"}, {}),
     ("runs firstlight itself", {}, {"command": ("sh", "/workspace/firstlight/firstlight", "run", "--", "x")}),
     ("contradict", {}, {"without": True, "options": {"with": ("x",)}}),
+    ("contradict", {}, {"unpublished": True, "options": {"publish-env": ("true",)}}),
     ("this version does not know: --new", {"args": "firstlight run --new x -- app"}, {}),
     ("names no command", {"args": "firstlight run --app comfyui"}, {}),
     ("cannot take --grace", {}, {"options": {"grace": ("soon",)}}),

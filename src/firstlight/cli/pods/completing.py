@@ -58,7 +58,9 @@ async def _ask(access: Access) -> list[str] | None:
 
 def _path(access: Access, environment: dict[str, str]) -> str:
     """One file for each address that is asked. The key is not in its name: two keys' names are mixed up for a moment, and no more."""
-    folder = environment.get("XDG_CACHE_HOME") or os.path.join(environment.get("HOME") or "/nonexistent", ".cache")
+    folder = environment.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(folder):
+        folder = os.path.join(environment.get("HOME") or os.path.expanduser("~"), ".cache")
     return os.path.join(folder, "firstlight", f"pods-{hashlib.sha256(access.api.encode()).hexdigest()[:16]}")
 
 

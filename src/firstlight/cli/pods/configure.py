@@ -42,6 +42,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     container.add_argument("--program", metavar="PATH", help=f"where firstlight lies in the pod (default {start.PROGRAM})")
     container.add_argument("--in-image", action="store_true", help="it lies in the image, and on no volume")
     container.add_argument("--no-with", action="store_true", help=f"keep nothing running beside the app, not even {start.IMAGE_START}")
+    container.add_argument(
+        "--no-publish-env", action="store_true", help="keep the app's environment from SSH sessions, which get it otherwise"
+    )
     for group, options in settings.GROUPS.items():
         within = parser.add_argument_group(f"of run: {group}")
         for option in options:
@@ -78,6 +81,7 @@ def _wishes(arguments: argparse.Namespace) -> fleet.Wishes:
         command=tuple(arguments.command or ()),
         options=options,
         without=arguments.no_with,
+        unpublished=arguments.no_publish_env,
         env={**_from_file(arguments.env_file), **dict(_pair(text, "--env") for text in arguments.env)},
         unset=tuple(arguments.unset),
         ports=tuple(arguments.expose),

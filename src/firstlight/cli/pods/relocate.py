@@ -43,11 +43,12 @@ def limits(parser: argparse.ArgumentParser) -> None:
         help=f"what the pods of one move may cost until one is proven [{cost.CAP:g}]",
     )
     parser.add_argument(
-        "--min-cuda", type=_version, metavar="V", help="what the new host's driver must be able to, such as 12.8 [the image's]"
+        "--min-cuda", type=version, metavar="V", help="what the new host's driver must be able to, such as 12.8 [the image's]"
     )
 
 
-def _version(text: str) -> str:
+def version(text: str) -> str:
+    """Of CUDA, as a driver has it."""
     major, dot, minor = text.partition(".")
     if not (dot and text.isascii() and major.isdecimal() and minor.isdecimal()):
         raise argparse.ArgumentTypeError(f"{text!r} is no version such as 12.8")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import functools
 
-from firstlight import errors
 from firstlight.cli.pods import asking, turning
 
 
@@ -30,9 +29,16 @@ async def _run(arguments: argparse.Namespace) -> int:
     async with Client(asking.access(arguments)) as cloud:
         pods = await names.find_all(cloud, arguments.pods)
         power.check_stop(pods)
-        for pod in pods:
-            if pod.status not in (shapes.EXITED, shapes.TERMINATED):
-                turning.tell(pod, f"{'would be stopped' if arguments.dry_run else 'is being stopped'}; {power.losses(pod)}")
+        over = (shapes.EXITED, shapes.TERMINATED)
         if arguments.dry_run:
-            return errors.ExitCode.OK
+            return turning.outline(
+                arguments,
+                pods,
+                lambda pod: (
+                    f"would be left as it is: it is {pod.status}" if pod.status in over else f"would be stopped; {power.losses(pod)}"
+                ),
+            )
+        for pod in pods:
+            if pod.status not in over:
+                turning.tell(pod, f"is being stopped; {power.losses(pod)}")
         return turning.finish(arguments, await power.each(pods, functools.partial(power.stop, cloud, within=within, tell=turning.tell)))

@@ -12,7 +12,7 @@ import anyio
 
 from firstlight import errors
 from firstlight.cli import screen
-from firstlight.cli.pods import asking, sweep as sweeping, verify as verifying
+from firstlight.cli.pods import asking, relocate, sweep as sweeping, verify as verifying
 from firstlight.fleet import cost, cuda, like, names, planning, record, results, trial
 from firstlight.fleet.cycle import Ground, Subject
 from firstlight.fleet.lease import Lease, folder as lease_folder
@@ -22,6 +22,11 @@ from firstlight.fleet.verify import Patience
 from firstlight.providers.runpod.client import Client
 from firstlight.report.pods import page, trial as report
 from firstlight.system import clock, descriptors, standard_error
+
+_CYCLES = 10
+
+# What a plan holds: it cannot be said again to a test that goes on.
+_PLANNED = ("cycles", "mode", "max_cost", "min_cuda", "keep_running", "no_ssh", "even_if_container_disk_is_lost")
 
 # With more pods than this, a line for each leg is a flood: then there is one for each cycle.
 _LEGS_OF = 10
@@ -36,21 +41,16 @@ _FILES = 64
 def configure(parser: argparse.ArgumentParser) -> None:
     """Which pods, how often, and what it may cost."""
     parser.add_argument("pods", nargs="*", metavar="POD", help="a pod's name or id")
-    parser.add_argument("--cycles", type=asking.count(10_000), default=10, metavar="N", help="cold starts of each pod [10]")
+    parser.add_argument("--cycles", type=asking.count(10_000), metavar="N", help=f"cold starts of each pod [{_CYCLES}]")
     parser.add_argument(
         "--mode",
         choices=[mode.value for mode in Mode],
-        default=Mode.STOP_START.value,
         help="stop and start the pod, which tests its own host; or create and terminate pods like it, which tests those that RunPod has "
         "[stop-start]",
     )
     parser.add_argument("--parallel", type=asking.count(10_000), default=4, metavar="N", help="how many pods at once [4]")
     parser.add_argument(
-        "--max-cost",
-        type=asking.usd,
-        default=cost.CAP,
-        metavar="USD",
-        help=f"begin nothing, and stop all, before it costs more [{cost.CAP:g}]",
+        "--max-cost", type=asking.usd, metavar="USD", help=f"begin nothing, and stop all, before it costs more [{cost.CAP:g}]"
     )
     parser.add_argument("--to", metavar="DIR", help="a new folder for the report and all that it rests on [pod-test-TIME]")
     parser.add_argument("--resume", metavar="DIR", help="go on with the test in this folder")
@@ -61,6 +61,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pause", type=_seconds, default=30.0, metavar="SECONDS", help="wait so long after a start that was refused [30]")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done and what it may cost, and do nothing")
     verifying.login(parser)
+    parser.add_argument(
+        "--min-cuda",
+        type=relocate.version,
+        metavar="V",
+        help="with --mode recreate: what a host's driver must be able to, such as 12.8 [the image's]",
+    )
     sweeping.leases_at(parser)
     asking.configure(parser)
 
@@ -75,6 +81,17 @@ def run(arguments: argparse.Namespace) -> int:
         raise errors.UsageError("cannot tell what to test: say which pods, or --resume the folder of a test")
     if arguments.resume and arguments.to:
         raise errors.UsageError("cannot keep a test that was begun elsewhere: --resume goes on in its own folder")
+    if arguments.resume and (told := [f"--{name.replace('_', '-')}" for name in _PLANNED if getattr(arguments, name)]):
+        raise errors.UsageError(
+            f"cannot change a test that was begun: --resume keeps its plan; leave out {', '.join(told)}, or begin another"
+        )
+    arguments.cycles = arguments.cycles or _CYCLES
+    arguments.mode = arguments.mode or Mode.STOP_START.value
+    arguments.max_cost = arguments.max_cost or cost.CAP
+    if arguments.min_cuda and arguments.mode != Mode.RECREATE.value:
+        raise errors.UsageError("cannot choose a host by --min-cuda for a pod that keeps its own: it is for --mode recreate")
+    if not arguments.no_ssh:
+        verifying.ssh(arguments)
     return anyio.run(_run, arguments)
 
 
@@ -83,6 +100,8 @@ async def _run(arguments: argparse.Namespace) -> int:
     async with Client(access) as cloud:
         if arguments.resume:
             kept = Record.resume(arguments.resume)
+            if arguments.dry_run:
+                return _left(kept, arguments.format)
         else:
             plan = await _plan(cloud, arguments)
             standard_error.say(_estimate(plan))
@@ -112,7 +131,22 @@ async def _plan(cloud: Client, arguments: argparse.Namespace) -> Plan:
         ssh=not arguments.no_ssh,
         keep_running=arguments.keep_running,
         disk_may_go=arguments.even_if_container_disk_is_lost,
+        min_cuda=arguments.min_cuda,
     )
+
+
+def _left(kept: Record, how: str) -> int:
+    """What a test that was begun would go on with."""
+    stands, spent = trial.stands(kept, resumed=True)
+    kept.close()
+    if how == "json":
+        left = {pod: stand.left for pod, stand in stands.items()}
+        print(json.dumps({"version": record.VERSION, "plan": asdict(kept.plan), "left": left, "spent": round(spent, 4)}, indent=2))
+        return errors.ExitCode.OK
+    for subject in kept.plan.subjects:
+        print(f"{subject.id} ({subject.name}) has {len(stands[subject.id].left)} of {kept.plan.cycles} cycles left")
+    print(f"spent so far: {spent:.2f} of at most {kept.plan.cap:.2f} USD")
+    return errors.ExitCode.OK
 
 
 def _estimate(plan: Plan) -> str:
@@ -188,7 +222,7 @@ async def _bodies(cloud: Client, plan: Plan) -> dict[str, dict[str, object]]:
     if plan.mode is not Mode.RECREATE:
         return {}
     pods = await names.find_all(cloud, [subject.id for subject in plan.subjects])
-    return {pod.id: like.like(pod, min_cuda=cuda.minimum(pod.image)) for pod in pods}
+    return {pod.id: like.like(pod, min_cuda=plan.min_cuda or cuda.minimum(pod.image)) for pod in pods}
 
 
 async def _until_signalled(work: trial.Trial) -> int | None:

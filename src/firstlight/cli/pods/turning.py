@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from firstlight import errors, settings
 from firstlight.cli.pods import asking
@@ -42,6 +42,17 @@ def tell(pod: Pod, words: str) -> None:
     from firstlight.system import standard_error
 
     standard_error.say(f"pod {pod.id} ({pod.name}): {words}")
+
+
+def outline(arguments: argparse.Namespace, pods: Sequence[Pod], would: Callable[[Pod], str]) -> int:
+    """Print what would be done with each, for a dry run; the exit code. A program gets it on standard output, as all else."""
+    if arguments.format == "json":
+        told = [{"id": pod.id, "name": pod.name, "ok": True, "status": pod.status, "words": would(pod)} for pod in pods]
+        print(json.dumps({"version": 1, "dry_run": True, "pods": told}, indent=2))
+    else:
+        for pod in pods:
+            tell(pod, would(pod))
+    return errors.ExitCode.OK
 
 
 def finish(arguments: argparse.Namespace, turned: Sequence[Turned]) -> int:

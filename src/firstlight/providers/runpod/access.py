@@ -34,10 +34,17 @@ def access(environment: Mapping[str, str], key_file: str | None = None) -> Acces
     Raises:
         UsageError: there is no key, or it cannot be one; or an address is none.
     """
+    if key_file == "":  # a variable of a shell that is not set: another key than the one that was meant would be taken
+        raise errors.UsageError("cannot ask RunPod: --key-file names no file")
     path = key_file or environment.get("RUNPOD_API_KEY_FILE")
     key = _read(path) if path else environment.get("RUNPOD_API_KEY", "").strip()
     if not key:
-        raise errors.UsageError(f"cannot ask RunPod: {path or 'RUNPOD_API_KEY'} holds no key; make one under Settings, API keys")
+        if path:
+            raise errors.UsageError(f"cannot ask RunPod: {path} holds no key; make one under Settings, API keys")
+        raise errors.UsageError(
+            "cannot ask RunPod: there is no key; make one under Settings, API keys, and name the file that holds it: --key-file FILE, "
+            "or RUNPOD_API_KEY_FILE; or put it into RUNPOD_API_KEY"
+        )
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise errors.UsageError(f"cannot ask RunPod: what {path or 'RUNPOD_API_KEY'} holds cannot be a key")
     proxy = environment.get("RUNPOD_PROXY_URL") or PROXY

@@ -11,6 +11,7 @@ import random
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import httpx2
@@ -20,12 +21,16 @@ from firstlight.providers.runpod import events, retry
 from firstlight.providers.runpod.access import Access
 from firstlight.providers.runpod.pace import AT_ONCE, Pace, UsedUp
 from firstlight.providers.runpod.refusal import CloudError, hide, refusal
-from firstlight.system import clock
+from firstlight.system import clock, standard_error
 
 # Seconds. The service answers within a few; a create takes longest. A body that drips would renew the first number for ever: the
 # last one bounds the whole of a try.
 _TIMEOUT = httpx2.Timeout(60.0, connect=10.0, pool=None)
 _LONGEST_TRY = 90.0
+
+# Seconds: a wait that is shorter is not told of, nor one so soon after another.
+_SILENT = 1.5
+_TELL_AGAIN = 15.0
 
 # A list of some ten thousand pods.
 LARGEST_BODY = 32 << 20
@@ -57,7 +62,9 @@ class Exchange:
 
     def __init__(self, access: Access, transport: httpx2.AsyncBaseTransport | None = None) -> None:
         self._access = access
+        self._host = urlsplit(access.api).netloc
         self._pace = Pace()
+        self._told_again = 0.0
         self._http = httpx2.AsyncClient(
             base_url=access.api,
             headers={
@@ -95,8 +102,16 @@ class Exchange:
                 self._pace.shut(failure.after if seconds is None and failure.after is not None else seconds or 0.0)
             if seconds is None:
                 raise error
+            self._tell(f"{error}; trying again in {seconds:.0f} s", seconds)
             await anyio.sleep(seconds)
             spent += seconds
+
+    def _tell(self, words: str, seconds: float) -> None:
+        """Nobody is to stare at a silent screen; nor at a hundred lines, when a hundred tasks wait for the same."""
+        now = anyio.current_time()
+        if seconds >= _SILENT and now >= self._told_again:
+            self._told_again = now + _TELL_AGAIN
+            standard_error.say(words)
 
     async def _turn(self, call: Call) -> None:
         try:
@@ -126,6 +141,8 @@ class Exchange:
             reached = not isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout))
             failure = retry.Failure(reached=reached)
             said = hide(str(error), secrets) or _LOST.get(type(error), "the connection was lost")
+            if not reached:
+                said = f"{self._host} cannot be reached: {said}; look at the network, and at RUNPOD_API_URL"
             return {}, failure, CloudError(f"cannot {call.words}: {said}{_doubt(call, done=reached)}", status=status, done=reached)
         finally:
             self._pace.landed(headers)
@@ -191,7 +208,7 @@ class Exchange:
 
 # What httpx2 says nothing of.
 _LOST = {
-    httpx2.ConnectTimeout: "it cannot be reached: no answer to the connection",
+    httpx2.ConnectTimeout: "no answer to the connection",
     httpx2.ReadTimeout: "no answer came in time",
     httpx2.WriteTimeout: "it did not take the request in time",
     TimeoutError: "no whole answer came in time",

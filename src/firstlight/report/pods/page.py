@@ -143,7 +143,8 @@ def _row(cycle: Cycle, whole: float, name: str) -> Html:
     changed = tag("p", "another host than before", class_="cause") if cycle.host_changed else None
     return tag(
         "li",
-        tag("span", f"{name} {cycle.number}".strip(), class_="name", title=name or None),
+        # The number stays whole where the name is too long.
+        tag("span", tag("span", name) if name else None, tag("span", str(cycle.number)), class_="name", title=name or None),
         plots.bar(cycle, whole),
         tag("span", length, class_="length"),
         cause,
