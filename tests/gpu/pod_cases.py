@@ -25,7 +25,8 @@ import machine as machines
 
 ROOT = Path(__file__).resolve().parents[2]
 GPU = "NVIDIA H100 80GB HBM3"
-SICK = {"fault": "uvm-open-fails", "simulated": True}  # a good machine has no host fault to show
+# A good machine has no host fault to show. Its GPU is another one: a move takes no pod that got the same GPU again.
+SICK = {"fault": "uvm-open-fails", "simulated": True, "uuids": ["GPU-5ac1a0d4-0000-4000-8000-000000000000"]}
 PATIENCE = 240.0  # seconds after which a command is given up
 
 
@@ -111,7 +112,7 @@ def cold_starts(account: Account) -> dict[str, Any]:
     account.do("pod", "configure", pod, *options, "--", "python3", "/app/main.py")
     verified = json.loads(account.do("pod", "verify", pod, "--identity", str(account.identity), "--format", "json").stdout)
     folder = account.out / "pod-test"
-    account.do("pod", "test", pod, "--cycles", "2", "--identity", str(account.identity), "--to", str(folder), "--max-cost", "20")
+    account.do("pod", "test", pod, "--cycles", "10", "--identity", str(account.identity), "--to", str(folder), "--max-cost", "20")
     report = json.loads((folder / "report.json").read_text())
     account.do("pod", "stop", pod, "--wait")
     return {"verified": verified, "report": report}
@@ -121,7 +122,7 @@ def recreated(account: Account) -> dict[str, Any]:
     """Pods like it are created, proven and terminated: nothing is left behind, and the pod itself is as it was."""
     (before,) = account.living()
     folder = account.out / "pod-test-recreate"
-    words = ("pod", "test", before["id"], "--mode", "recreate", "--cycles", "2", "--identity", str(account.identity))
+    words = ("pod", "test", before["id"], "--mode", "recreate", "--cycles", "3", "--identity", str(account.identity))
     account.do(*words, "--to", str(folder), "--max-cost", "20")
     (after,) = account.living()
     if (after["id"], after["status"]) != (before["id"], before["status"]):

@@ -11,7 +11,7 @@ from firstlight.fleet import results
 from firstlight.fleet.cycle import Cycle, Outcome, Subject
 from firstlight.fleet.record import Mode, Plan
 from firstlight.fleet.verify import Leg
-from firstlight.report import pod_test_html
+from firstlight.report.pods import page as report
 
 from .chromium import Browser, program
 
@@ -50,7 +50,7 @@ def page(tmp_path: Path) -> str:
         for one in subjects
     ]
     file = tmp_path / "report.html"
-    file.write_text(pod_test_html.render(results.count(plan, lines, made_at=AT, ended=None)))
+    file.write_text(report.render(results.count(plan, lines, made_at=AT, ended=None)))
     return file.as_uri()
 
 

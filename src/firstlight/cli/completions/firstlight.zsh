@@ -24,6 +24,7 @@ _shtab_firstlight_commands() {
     run:'bring CUDA up, prove it, then start a command and look after it'
     status:'say how the last boot stands'
     timeline:'show where the time of the last boot went'
+    torch:'find the PyTorch that fits, and change it without breaking what works'
   )
   _describe 'firstlight commands' _commands
 }
@@ -43,6 +44,15 @@ _shtab_firstlight_pod_commands() {
     watch:'watch pods: tell what becomes of them, and move those off a broken host where that is wanted'
   )
   _describe 'firstlight pod commands' _commands
+}
+
+_shtab_firstlight_torch_commands() {
+  local _commands=(
+    check:'say which build of PyTorch fits this machine, and why'
+    rollback:'put the environment of before back into its place'
+    upgrade:'make an environment with another PyTorch, prove it, and put it into the place of the old one'
+  )
+  _describe 'firstlight torch commands' _commands
 }
 
 _shtab_firstlight_options=(
@@ -213,6 +223,7 @@ _shtab_firstlight_pod_configure_options=(
   "--program[where firstlight lies in the pod (default \/workspace\/firstlight\/firstlight.pyz)]:PATH:"
   "--in-image[it lies in the image, and on no volume]"
   "--no-with[keep nothing running beside the app, not even \/start.sh]"
+  "--no-publish-env[keep the app\'s environment from SSH sessions, which get it otherwise]"
   "--gpus[how many of the granted GPUs must be proven before the app starts (default all)]:all|any|N|none:(all any none)"
   "--attempts[how often to try while a fault may pass\; what an event or a remedy calls for is not counted (default 10)]:N:"
   "--delay[how long to wait between two attempts\; a change in \/dev ends the wait (default 3s)]:TIME:"
@@ -367,6 +378,7 @@ _shtab_firstlight_pod_test_options=(
   "--dry-run[say what would be done and what it may cost, and do nothing]"
   "--identity[the private key for SSH (default\: the agent\'s keys, and \~\/.ssh\/id_\*)]:FILE:_files"
   "--no-ssh[do not log in]"
+  "--min-cuda[with --mode recreate\: what a host\'s driver must be able to, such as 12.8 \[the image\'s\]]:V:"
   "--lease-dir[where what is owed to the account is written down \[\$XDG_STATE_HOME\/firstlight\/leases\]]:DIR:_files -/"
   "--key-file[the file of RunPod\'s API key \[RUNPOD_API_KEY_FILE, or the key in RUNPOD_API_KEY\]]:FILE:_files"
   "--format[text for people, json for programs]:format:(text json)"
@@ -536,6 +548,55 @@ _shtab_firstlight_timeline_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_firstlight_timeline_defaults_added=0
 
+_shtab_firstlight_torch_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_firstlight_torch_defaults_added=0
+
+_shtab_firstlight_torch_check_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--venv[the virtual environment whose torch is asked]:PATH:"
+  "--format[text for people, json for programs]:format:(text json)"
+  "--from[take recorded facts, torch\'s too, instead of probing this machine]:FILE:_files"
+  "--probe-timeout[how long one step may take before it counts as hung]:TIME:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_firstlight_torch_check_defaults_added=0
+
+_shtab_firstlight_torch_rollback_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--venv[the virtual environment, as upgrade was told it]:PATH:"
+  "--to[one of the kept environments, by its folder in PATH.versions \[the one of before\]]:NAME:"
+  "--format[text for people, json for programs]:format:(text json)"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_firstlight_torch_rollback_defaults_added=0
+
+_shtab_firstlight_torch_upgrade_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--venv[the virtual environment, or a link to one]:PATH:"
+  "--to[the torch to install, as 2.9.0\+cu128 \[the nearest to the old one\]]:VERSION:"
+  "--build[the build to install, as cu128 \[the one that fits best\]]:BUILD:"
+  "--index-url[the index to install from \[https\:\/\/download.pytorch.org\/whl\/BUILD, unless there is --find-links\]]:URL:"
+  "--find-links[a folder of wheels to install from\; without --index-url beside the installer\'s own index]:DIR:_files -/"
+  "*--also[a package that may change with torch, as xformers\; can be repeated]:NAME:"
+  "*--import[a module that must import\; can be repeated \[torch, and all that requires it and imported before\]]:NAME:"
+  "--hard-links[share the files that stay with the old environment instead of copying them]"
+  "--allow-gap[let PATH be missing for a moment, where the file system cannot exchange two names]"
+  "--no-gpu[do not ask whether it fits this machine, and prove no kernel]"
+  "--keep[keep N environments of before, and remove older ones \[all\]]:N:"
+  "--dry-run[say what would be done, and change nothing]"
+  "--format[text for people, json for programs]:format:(text json)"
+  "--probe-timeout[how long one step may be silent before it counts as hung]:TIME:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_firstlight_torch_upgrade_defaults_added=0
+
 
 _shtab_firstlight() {
   local context state line curcontext="$curcontext" one_or_more='(*)' remainder='(-)*:' default='*::: :->firstlight'
@@ -569,6 +630,7 @@ _shtab_firstlight() {
         run) _arguments -C -s $_shtab_firstlight_run_options ;;
         status) _arguments -C -s $_shtab_firstlight_status_options ;;
         timeline) _arguments -C -s $_shtab_firstlight_timeline_options ;;
+        torch) _shtab_firstlight_torch ;;
       esac
   esac
 }
@@ -602,6 +664,31 @@ _shtab_firstlight_pod() {
         test) _arguments -C -s $_shtab_firstlight_pod_test_options ;;
         verify) _arguments -C -s $_shtab_firstlight_pod_verify_options ;;
         watch) _arguments -C -s $_shtab_firstlight_pod_watch_options ;;
+      esac
+  esac
+}
+
+_shtab_firstlight_torch() {
+  local context state line curcontext="$curcontext" one_or_more='(*)' remainder='(-)*:' default='*::: :->torch'
+
+  # Add default positional/remainder specs only if none exist, and only once per session
+  if (( ! _shtab_firstlight_torch_defaults_added )); then
+    if (( ${_shtab_firstlight_torch_options[(I)${(q)one_or_more}*]} +          ${_shtab_firstlight_torch_options[(I)${(q)remainder}*]} +          ${_shtab_firstlight_torch_options[(I)${(q)default}]} == 0 )); then
+      _shtab_firstlight_torch_options+=(': :_shtab_firstlight_torch_commands' '*::: :->torch')
+    fi
+    _shtab_firstlight_torch_defaults_added=1
+  fi
+  _arguments -C -s $_shtab_firstlight_torch_options
+
+  case $state in
+    torch)
+      words=($line[1] "${words[@]}")
+      (( CURRENT += 1 ))
+      curcontext="${curcontext%:*:*}:_shtab_firstlight_torch-$line[1]:"
+      case $line[1] in
+        check) _arguments -C -s $_shtab_firstlight_torch_check_options ;;
+        rollback) _arguments -C -s $_shtab_firstlight_torch_rollback_options ;;
+        upgrade) _arguments -C -s $_shtab_firstlight_torch_upgrade_options ;;
       esac
   esac
 }
