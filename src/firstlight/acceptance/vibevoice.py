@@ -11,6 +11,7 @@ from firstlight.errors import UsageError
 
 SENTENCE = "Hello from the cloned voice. This is the acceptance test for a freshly started machine."
 NAME = "the workflow for VibeVoice"
+RATE = 24_000  # Hz, whatever the model
 
 _ENEMYX = "VibeVoiceSingleSpeakerNode"
 _WILDMINDER = "VibeVoiceTTS"

@@ -76,6 +76,13 @@ class Order:
     seeds: tuple[Input, ...] = ()
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the picture that it should make; zeros where its nodes name none, or more than one."""
+        held = [(node["inputs"].get("width"), node["inputs"].get("height")) for node in self.nodes.values()]
+        sizes = {(width, height) for width, height in held if isinstance(width, int) and isinstance(height, int)}
+        return sizes.pop() if len(sizes) == 1 else (0, 0)
+
+    @property
     def spoken(self) -> str:
         """What will be heard; empty where that cannot be told."""
         return _SPEAKER.sub("", str(value(self.nodes, self.texts[0]))).strip() if self.texts and self.kind is Kind.AUDIO else ""
@@ -184,6 +191,14 @@ def prepare(order: Order, *, seed: int, prefix: str) -> Nodes:
         {Input(number, "filename_prefix"): prefix for number in order.outputs if "filename_prefix" in order.nodes[number]["inputs"]}
     )
     return _with(order.nodes, changes)
+
+
+def without(nodes: Nodes, places: tuple[Input, ...]) -> Nodes:
+    """The nodes without what these inputs hold."""
+    return {
+        number: {**node, "inputs": {key: held for key, held in node["inputs"].items() if Input(number, key) not in places}}
+        for number, node in nodes.items()
+    }
 
 
 def value(nodes: Nodes, place: Input) -> Any:
