@@ -46,6 +46,7 @@ def failed(clip: Sound, text: str = TEXT, rate: int = RATE) -> set[str]:
 
 
 GOOD = voice()
+NOISE = random.Random(11)
 CLIPS: dict[str, tuple[Callable[[], Sound], set[str]]] = {
     "a good one": (lambda: sound(GOOD), set()),
     "a good one on two channels": (lambda: sound(GOOD, GOOD), set()),
@@ -53,19 +54,22 @@ CLIPS: dict[str, tuple[Callable[[], Sound], set[str]]] = {
     "a slow one": (lambda: sound(voice(9.0)), set()),
     "cut at 50 %": (lambda: sound(GOOD[: len(GOOD) // 2]), {"duration"}),
     "looped": (lambda: sound(GOOD * 3), {"duration"}),
-    "clipped": (lambda: sound([one * 20 for one in GOOD]), {"clipping", "level"}),
+    "clipped": (lambda: sound([one * 8 for one in GOOD]), {"clipping", "level"}),
     "very quiet": (lambda: sound([one / 3000 for one in GOOD]), {"level"}),
     "NaN, as whole numbers hold it": (lambda: sound(held(GOOD, -1.0, 1.0, 0.1)), {"clipping", "constant"}),
-    "NaN all over, as whole numbers hold it": (lambda: sound([-1.0] * len(GOOD)), {"clipping", "constant", "level"}),
+    "NaN all over, as whole numbers hold it": (lambda: sound([-1.0] * len(GOOD)), {"clipping", "constant", "level", "variation"}),
     "one value held for 60 ms": (lambda: sound(held(GOOD, 0.3, 1.01, 0.06)), {"constant"}),
     "one value held for 45 ms": (lambda: sound(held(GOOD, 0.3, 1.01, 0.045)), set()),
     "held on one channel alone": (lambda: sound(GOOD, held(GOOD, 0.3, 1.0, 0.3)), {"constant"}),
     "NaN in a file of floats": (lambda: sound([*GOOD[:-1], math.nan]), {"samples"}),
     "infinite": (lambda: sound([*GOOD[:-2], math.inf, -math.inf]), {"samples"}),
     "half of it silent": (lambda: sound(held(GOOD, 0.0, 2.5, 2.5)), {"silence"}),
-    "silence": (lambda: sound([0.0] * len(GOOD)), {"level", "silence"}),
+    "silence": (lambda: sound([0.0] * len(GOOD)), {"level", "silence", "variation"}),
     "nothing at all": (lambda: sound([]), {"duration"}),
-    "a second of zeros": (lambda: sound([0.0] * RATE), {"duration", "level", "silence"}),
+    "a second of zeros": (lambda: sound([0.0] * RATE), {"duration", "level", "silence", "variation"}),
+    "white noise": (lambda: sound([NOISE.gauss(0, 0.1) for _ in GOOD]), {"variation"}),
+    "a tone": (lambda: sound([0.3 * math.sin(2 * math.pi * 440 * number / RATE) for number in range(len(GOOD))]), {"variation"}),
+    "a quiet hum": (lambda: sound([0.012 * math.sin(2 * math.pi * 100 * number / RATE) for number in range(len(GOOD))]), {"variation"}),
 }
 
 
