@@ -171,17 +171,26 @@ def check(order: Order, classes: Classes) -> None:
     Raises:
         UsageError: there is one.
     """
-    for number, node in order.nodes.items():
+    missing = list(_unoffered(order.nodes, classes))
+    for place, held, offered in missing:
+        if place in order.voices:
+            continue
+        there = ", ".join(map(str, offered[:8])) or "none at all"
+        node = f"node {place.node} ({order.nodes[place.node]['class_type']})"
+        raise UsageError(f"cannot queue {order.name}: {node} wants {place.name} {held!r}, and ComfyUI has {there}")
+    for place in order.voices:  # last: whoever has given none gives one, and needs to hear of all else as well
+        if any(place == found for found, _, _ in missing):
+            held = value(order.nodes, place)
+            raise UsageError(f"cannot use the voice {held!r} ({place}): ComfyUI has no such file; give one with --voice")
+
+
+def _unoffered(nodes: Nodes, classes: Classes) -> Iterator[tuple[Input, Any, list[Any]]]:
+    """The inputs that hold something which their list does not, with what they hold and the list."""
+    for number, node in nodes.items():
         for key, held in _literals(node).items():
             offered = _offered(classes, node["class_type"], key)
-            if offered is None or held in offered:
-                continue
-            if Input(number, key) in order.voices:
-                raise UsageError(f"cannot use the voice {held!r} ({key} of node {number}): ComfyUI has no such file; give one with --voice")
-            there = ", ".join(map(str, offered[:8])) or "none at all"
-            raise UsageError(
-                f"cannot queue {order.name}: node {number} ({node['class_type']}) wants {key} {held!r}, and ComfyUI has {there}"
-            )
+            if offered is not None and held not in offered:
+                yield Input(number, key), held, offered
 
 
 def prepare(order: Order, *, seed: int, prefix: str) -> Nodes:

