@@ -51,6 +51,7 @@ class Meaning(Enum):
     CUDA = "cuda"  # CUDA failed: if the app ends now, that is why
     POISONED = "poisoned"  # its CUDA context is broken for good: the app may live on, but will compute nothing
     ZOMBIE = "zombie"  # it serves, but what does the work is dead
+    TOLD = "told"  # no more than evidence: what it means the faults of the app say (faults/app)
 
 
 class Relation(Enum):
@@ -132,6 +133,11 @@ class App:
     patterns: tuple[Pattern, ...] = ()
     defaults: Mapping[str, str] = field(default_factory=dict)  # settings that it changes, by the name of the setting
     no_gpu_flags: tuple[str, ...] = ()  # words of the command with which it runs without a GPU on purpose
+    look: str = ""  # the program that looks, before each start, at what the app will find
+
+    def without_gpu(self, command: Sequence[str]) -> bool:
+        """Whether the command says that it shall run without a GPU."""
+        return any(word in self.no_gpu_flags for words in command for word in words.split())
 
     def port_for(self, command: Sequence[str], setting: int = 0) -> int:
         """The port where the app will listen: as set (0 is not), else as its command says, else its own."""
@@ -142,12 +148,18 @@ class App:
 
     def checks_for(self, command: Sequence[str], port: int) -> tuple[Check, ...]:
         """Its checks for this command on this port."""
-        without_gpu = any(word in self.no_gpu_flags for words in command for word in words.split())
+        without_gpu = self.without_gpu(command)
         return tuple(self._fitted(check, port, without_gpu=without_gpu) for check in self.checks)
 
     def _fitted(self, check: Check, port: int, *, without_gpu: bool) -> Check:
         expect = tuple(rule for rule in check.expect if not (without_gpu and rule.needs_gpu))
         return replace(check, target=check.target.replace("{port}", str(port)), expect=expect, start_period=self.start_budget)
+
+
+def interpreter_of(command: Sequence[str]) -> str:
+    """The Python that a command starts, also through a shell's words; empty where it names none."""
+    words = [word for text in command for word in text.split()]
+    return next((word for word in words if re.fullmatch(r"(?:.*/)?python[\d.]*", word)), "")
 
 
 def check_json(check: Check) -> dict[str, Any]:

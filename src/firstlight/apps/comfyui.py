@@ -61,8 +61,27 @@ APP = App(
     ),
     patterns=(
         *cuda_lines.PATTERNS,
+        # What it tells of its start; each name is a word of faults/app.
+        Pattern("device", Meaning.TOLD, (b"Device: ",), rb"^(?:\[INFO\] )?Device: \S"),
+        Pattern("error", Meaning.TOLD, (b"Error",), rb"^[\w.]*Error(?::|$)"),
+        Pattern("frontend-missing", Meaning.TOLD, (b"comfyui-frontend-package",), rb"comfyui-frontend-package is not installed"),
+        Pattern(
+            "hub-unreachable", Meaning.TOLD, (b"huggingface.co",), rb"thrown while requesting (?:HEAD|GET) https://huggingface\.co/\S+"
+        ),
+        Pattern("manager-fetches", Meaning.TOLD, (b"FETCH ComfyRegistry",), rb"FETCH ComfyRegistry Data: \d+/\d+"),
+        Pattern("node-cannot-import", Meaning.TOLD, (b"Cannot import",), rb"Cannot import \S.* module for custom nodes: "),
+        Pattern("node-import-failed", Meaning.TOLD, (b"(IMPORT FAILED)",), rb"^\s*[\d.]+ seconds \(IMPORT FAILED\): \S"),
+        Pattern("port-taken", Meaning.TOLD, (b"[Errno 98]",), rb"^OSError: \[Errno 98\] error while attempting to bind on address "),
+        Pattern("torch-without-cuda", Meaning.TOLD, (b"AssertionError",), rb"^AssertionError: Torch not compiled with CUDA enabled"),
+        Pattern(
+            "vibevoice-versions",
+            Meaning.TOLD,
+            (b"already used", b"resolve_revision"),
+            rb"VibeVoice\w*'>' is already used by a Transformers model|cannot import name 'resolve_revision' from 'huggingface_hub'",
+        ),
         Pattern("comfyui-worker-died", Meaning.ZOMBIE, (b"prompt_worker",), rb"^Exception in thread Thread-\d+ \(prompt_worker\):?\s*$"),
     ),
     defaults={"restart": "on-failure", "stop-signal": "INT"},
     no_gpu_flags=("--cpu",),
+    look="look_at_comfyui",
 )

@@ -13,12 +13,14 @@ from firstlight.supervise import companions
 from firstlight.supervise.companions import Companion
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Chosen:
     """What is known of the app before it is started."""
 
     settings: Settings  # with the recipe's defaults
     recipe: App | None
+    command: tuple[str, ...]
+    port: int  # where the app of the recipe will listen; 0 without one
     checks: tuple[Check, ...]
     companions: tuple[Companion, ...]
 
@@ -36,7 +38,8 @@ def choose(settings: Settings, command: Sequence[str]) -> Chosen:
         except ValueError as error:
             raise settings.wrong("app", f"{settings.app!r}: {error}") from None
         settings = settings.with_recipe(recipe.name, recipe.defaults)
-    found = [] if recipe is None else list(recipe.checks_for(command, recipe.port_for(command, settings.port)))
+    port = 0 if recipe is None else recipe.port_for(command, settings.port)
+    found = [] if recipe is None else list(recipe.checks_for(command, port))
     for level, texts in ((Level.ALIVE, settings.alive), (Level.READY, settings.ready)):
         for number, text in enumerate(texts, 1):
             try:
@@ -49,7 +52,14 @@ def choose(settings: Settings, command: Sequence[str]) -> Chosen:
         except ValueError as error:
             raise SettingsError(f"cannot take {settings.config}: [checks.{name}]: {masking.masked(str(error))}") from None
     # The last one of a name counts: a table changes a check of the recipe.
-    return Chosen(settings, recipe, tuple({check.name: check for check in found}.values()), _companions(settings))
+    return Chosen(
+        settings=settings,
+        recipe=recipe,
+        command=tuple(command),
+        port=port,
+        checks=tuple({check.name: check for check in found}.values()),
+        companions=_companions(settings),
+    )
 
 
 def _companions(settings: Settings) -> tuple[Companion, ...]:
