@@ -12,10 +12,14 @@ What a failure of a check means for the app is decided in supervise/health.py.
 from __future__ import annotations
 
 import re
+import urllib.parse
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
+
+# Stands for the command line of a program of ours, whose name is the next word.
+PROGRAM = "{program}"
 
 # What a value of a JSON answer can be compared with.
 Scalar = str | int | float | bool | None
@@ -61,6 +65,7 @@ class Relation(Enum):
     EMPTY = "empty"  # "", [] or {}
     NOT_EMPTY = "not-empty"
     PRESENT = "present"
+    OFFERS = "offers"  # somewhere in it is this text
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ class Rule:
 
     def __str__(self) -> str:
         words = f"{self.path} {self.relation.value}"
-        return f"{words} {self.value}" if self.relation is Relation.EQUALS else words
+        return f"{words} {self.value}" if self.relation in (Relation.EQUALS, Relation.OFFERS) else words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,12 +93,13 @@ class Check:
     level: Level
     kind: Kind
     target: str = ""  # http: the URL; tcp: HOST:PORT; log: the regex
-    command: tuple[str, ...] = ()  # exec: its words; no shell reads them
+    command: tuple[str, ...] = ()  # exec: its words; no shell reads them. A first word of PROGRAM: a program of ours, by its name
     period: float = 10.0
     timeout: float = 3.0
     threshold: int = 3  # failures in a row that make it failed; one success makes it well
     start_period: float = 600.0  # so long, or until the first success, failures do not count
     start_interval: float = 0.25  # the period until then: a cold start is awaited, not sampled
+    once: bool = False  # after its first success in a life it is not put again
     on_failure: OnFailure = OnFailure.NOTE
     means: Meaning | None = None  # what its failure means; None: no more than that it failed
     status: tuple[int, ...] = ()  # http: the codes that are well; none: 200 to 399
@@ -133,6 +139,7 @@ class App:
     patterns: tuple[Pattern, ...] = ()
     defaults: Mapping[str, str] = field(default_factory=dict)  # settings that it changes, by the name of the setting
     no_gpu_flags: tuple[str, ...] = ()  # words of the command with which it runs without a GPU on purpose
+    node: Check | None = None  # {node} stands for the class that is wanted
     look: str = ""  # the program that looks, before each start, at what the app will find
 
     def without_gpu(self, command: Sequence[str]) -> bool:
@@ -146,14 +153,23 @@ class App:
         named = re.findall(rf"(?:^|\s){self.port_flag}[=\s]+(\d{{1,5}})(?=\s|$)", " ".join(command))
         return int(named[-1]) if named else self.port
 
-    def checks_for(self, command: Sequence[str], port: int) -> tuple[Check, ...]:
-        """Its checks for this command on this port."""
+    def checks_for(self, command: Sequence[str], port: int, node: str = "", model: str = "") -> tuple[Check, ...]:
+        """Its checks for this command on this port; with that of a node, and of a model that the node must offer, where they are wanted."""
         without_gpu = self.without_gpu(command)
-        return tuple(self._fitted(check, port, without_gpu=without_gpu) for check in self.checks)
+        checks = self.checks if self.node is None or not node else (*self.checks, _of_node(self.node, node, model))
+        return tuple(self._fitted(check, port, without_gpu=without_gpu) for check in sorted(checks, key=lambda check: check.once))
 
     def _fitted(self, check: Check, port: int, *, without_gpu: bool) -> Check:
         expect = tuple(rule for rule in check.expect if not (without_gpu and rule.needs_gpu))
-        return replace(check, target=check.target.replace("{port}", str(port)), expect=expect, start_period=self.start_budget)
+        command = tuple(word.replace("{port}", str(port)) for word in check.command)
+        target = check.target.replace("{port}", str(port))
+        return replace(check, target=target, command=command, expect=expect, start_period=self.start_budget)
+
+
+def _of_node(check: Check, node: str, model: str) -> Check:
+    """The check of a node's class, and that it offers a model."""
+    offers = (Rule(".", Relation.OFFERS, model),) if model else ()
+    return replace(check, target=check.target.replace("{node}", urllib.parse.quote(node, safe="")), expect=(*check.expect, *offers))
 
 
 def interpreter_of(command: Sequence[str]) -> str:
@@ -174,6 +190,7 @@ def check_json(check: Check) -> dict[str, Any]:
         "threshold": check.threshold,
         "start_period": check.start_period,
         "start_interval": check.start_interval,
+        "once": check.once,
         "status": list(check.status),
         "expect": [_rule_json(rule) for rule in check.expect],
         "fail_when": [_rule_json(rule) for rule in check.fail_when],

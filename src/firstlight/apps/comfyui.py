@@ -1,8 +1,8 @@
 """ComfyUI.
 
 `/system_stats` asks CUDA for its free memory each time, so it tells more than that a server listens. It answers once all custom nodes are
-imported, because the port is bound last. Whether a node was imported can be told by its class alone:
-`--ready "http://127.0.0.1:8188/object_info/CLASS . not-empty"`; a class that is not there gives {} with status 200.
+imported, because the port is bound last. Whether a node was imported can be told by its class alone: `--node CLASS`, and `--model NAME` for a
+model that it must offer. Whether prompts are run is told by one that needs no model.
 
 The thread that runs prompts can die of an exception (ComfyUI issue 16312), and the server goes on to answer and to take prompts that it never
 runs. Then prompts are pending while none is running; in a healthy one that lasts for a moment between two prompts. The answer of `/queue` holds
@@ -15,7 +15,7 @@ On SIGTERM ComfyUI dies at once; SIGINT is its way to stop.
 from __future__ import annotations
 
 from firstlight.apps import cuda_lines
-from firstlight.apps.app import App, Check, Kind, Level, Meaning, OnFailure, Pattern, Relation, Rule
+from firstlight.apps.app import PROGRAM, App, Check, Kind, Level, Meaning, OnFailure, Pattern, Relation, Rule
 
 APP = App(
     name="comfyui",
@@ -58,6 +58,25 @@ APP = App(
             on_failure=OnFailure.RESTART,
             status=(200,),
         ),
+        Check(
+            name="worker",
+            level=Level.READY,
+            kind=Kind.EXEC,
+            command=(PROGRAM, "prompt_comfyui", "{port}", "20"),
+            start_interval=1.0,
+            timeout=30.0,
+            once=True,  # in a life that works a prompt of the user's may take an hour
+        ),
+    ),
+    node=Check(
+        name="node",
+        level=Level.READY,
+        kind=Kind.HTTP,
+        target="http://127.0.0.1:{port}/object_info/{node}",
+        timeout=10.0,
+        # A class that is not there gives {} with status 200.
+        expect=(Rule(".", Relation.NOT_EMPTY),),
+        status=(200,),
     ),
     patterns=(
         *cuda_lines.PATTERNS,
