@@ -34,6 +34,7 @@ STRANGERS = {
     "starlette": ("serve/",),
     "tomli": ("settings/",),  # Python 3.10 has no tomllib
     "uvicorn": ("serve/",),
+    "yaml": ("programs/",),  # the app's own interpreter reads the app's own configuration
 }
 
 # Words that name a place to put things, not a thing.

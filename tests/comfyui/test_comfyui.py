@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from comfyui import FIRSTLIGHT, ComfyUI, end_worker, kill, processes_below
@@ -26,7 +27,7 @@ def test_it_is_brought_back_from_whatever_befalls_it(start: Start) -> None:
     comfyui = start(options=["--watch=1s", PATIENT], nodes=["worker_death"])
 
     first = comfyui.ready(1)
-    assert first["words"] == "system-stats: status 200; queue: status 200; answers: status 200"
+    assert first["words"] == "system-stats: status 200; queue: status 200; answers: status 200; worker: ended with exit code 0"
     comfyui.is_answered("/readyz", 200)
     assert comfyui.get("/system_stats")["system"]["comfyui_version"] == "0.3.75"
     assert comfyui.generate() == "success"
@@ -105,10 +106,10 @@ def test_a_port_that_is_taken_is_waited_for(start_as_pid1: Start) -> None:
     comfyui = start_as_pid1()
     with socket.create_server(("127.0.0.1", comfyui.port)):
         restart = comfyui.restart(1)
-        assert (restart["cause"], restart["reason"]) == ("app", "the app ended with exit code 1")
-        assert "address already in use" in comfyui.printed()
-        assert not comfyui.events("ready")
-    assert comfyui.ready(2)
+        assert restart["cause"] == "app"
+        assert restart["reason"].startswith(f"port-taken: Port {comfyui.port} is held by pid ")
+        assert not comfyui.events("app-started")
+    comfyui.wait(lambda: comfyui.events("ready"))
 
 
 def test_a_custom_node_that_ends_it_at_import_makes_us_give_up_in_the_end(start_as_pid1: Start) -> None:
@@ -116,7 +117,8 @@ def test_a_custom_node_that_ends_it_at_import_makes_us_give_up_in_the_end(start_
 
     assert comfyui.popen.wait() == 79
     assert [event["code"] for event in comfyui.events("app-exited")] == [3, 3]
-    assert [event["reason"] for event in comfyui.events("restart")] == ["the app ended with exit code 3"]
+    assert [event["reason"] for event in comfyui.events("restart")] == ["the app ended with exit code 3 (node-ends-app)"]
+    assert {event["fault"] for event in comfyui.events("app-fault")} == {"node-ends-app"}
     assert "giving up the app: the app was restarted 1 times within 600 s" in comfyui.printed()
 
 
@@ -131,5 +133,41 @@ def test_where_it_finds_no_driver_the_gpu_is_proven_again_and_where_its_torch_ha
 
     restart = comfyui.restart(2)
     assert (restart["cause"], restart["to"]) == ("app", "app")
+    assert restart["reason"] == "the app ended with exit code 1 (torch-without-cuda)"
+    assert comfyui.events("app-fault")[0]["fault"] == "torch-without-cuda"  # before the first start, out of torch's own file
     assert "AssertionError: Torch not compiled with CUDA enabled" in comfyui.printed()
     assert len(comfyui.events("proof")) == proofs + 1
+
+
+def test_a_node_that_cannot_be_imported_is_named_and_the_one_that_is_wanted_is_missed(start_as_pid1: Start) -> None:
+    comfyui = start_as_pid1(options=["--node=NotThere", "--model=none"], nodes=["fails_at_import"])
+
+    comfyui.wait(lambda: [event for event in comfyui.events("check") if event["check"] == "worker" and event["ok"]])
+    (fault,) = comfyui.wait(lambda: comfyui.events("app-fault"))
+    assert fault["fault"] == "node-import-failed"
+    assert fault["sentence"] == "The app runs without fails_at_import, which could not be imported: No module named 'not_installed_module'."
+    assert not comfyui.events("ready")
+    assert comfyui.stop() == 0
+
+
+def test_a_folder_of_a_volume_that_is_not_mounted_is_waited_for(start_as_pid1: Start, tmp_path: Path) -> None:
+    paths, volume = tmp_path / "paths.yaml", tmp_path / "volume"
+    paths.write_text(f"pod:\n  base_path: {volume}\n  custom_nodes: nodes\n")
+    comfyui = start_as_pid1(options=["--restart-delay-max=1s"], flags=["--cpu", f"--extra-model-paths-config={paths}"])
+
+    restart = comfyui.restart(1)
+    assert restart["reason"] == f"app-folder-missing: {volume}/nodes is not there, and {paths} names it."
+    (volume / "nodes").mkdir(parents=True)
+
+    comfyui.wait(lambda: comfyui.events("ready"))
+    assert comfyui.stop() == 0
+
+
+def test_where_its_frontend_is_missing_it_is_said_before_the_start(start_as_pid1: Start) -> None:
+    comfyui = start_as_pid1(options=["--restart=never"], frontend=False)
+
+    assert comfyui.popen.wait() == 255
+    assert [event["fault"] for event in comfyui.events("app-fault")] == ["frontend-missing"]
+    kinds = [event["kind"] for event in comfyui.events("app-fault", "app-started")]
+    assert kinds == ["app-fault", "app-started"]
+    assert "comfyui-frontend-package is not installed" in comfyui.printed()

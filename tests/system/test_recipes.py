@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from firstlight import settings
 from firstlight.apps import parse, recipes
 from firstlight.apps.app import Level
+from firstlight.supervise import chosen
 
 from .checking import PYTHON, Checker
 
@@ -21,13 +23,14 @@ PROTOCOL = Path(__file__).parents[2] / "testing" / "speak_protocol.py"
 class Stand:
     """A stand-in for an app, and the recipe's checks put to it at the pace of a test."""
 
-    def __init__(self, app: str, command: tuple[str, ...] = ()) -> None:
+    def __init__(self, app: str, command: tuple[str, ...] = (), **wanted: str) -> None:
         self.server = subprocess.Popen(
             [sys.executable, "-I", str(PROTOCOL), app], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
         self.port = int(self.server.stdout.readline().removeprefix("ready (port: ").removesuffix(")\n"))
         recipe = recipes.recipe(app)
-        checks = recipe.checks_for([*command, recipe.port_flag, str(self.port)], recipe.port_for([recipe.port_flag, str(self.port)]))
+        words = [*command, recipe.port_flag, str(self.port)]
+        checks = chosen.choose(settings.load({"app": app, "config": "none", **wanted}, {}), words).checks
         self.checks = {check.name: check for check in checks}
         quick = [replace(check, period=0.05, start_interval=0.05, timeout=30.0, threshold=2, start_period=0.0) for check in checks]
         self.checker = Checker(quick)
@@ -67,7 +70,12 @@ def stand(request: pytest.FixtureRequest) -> Iterator[Stand]:
 
 
 WELL = {
-    "comfyui": {"system-stats": "status 200, devices.0.type is cuda", "queue": "status 200", "answers": "status 200"},
+    "comfyui": {
+        "system-stats": "status 200, devices.0.type is cuda",
+        "queue": "status 200",
+        "answers": "status 200",
+        "worker": "ended with exit code 0",
+    },
     "vllm": {"health": "status 200", "engine": "status 200"},
     "triton": {"ready": "status 200", "live": "status 200"},
     "a1111": {"ping": "status 200", "answers": "status 200"},
@@ -115,6 +123,28 @@ def test_comfyui_started_without_a_gpu_on_purpose_is_well_without_one(stand: Sta
     stand.is_now("cpu")
 
     assert stand.all_well()["system-stats"] == "status 200"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ok", "words"),
+    [
+        ({"node": "EmptyImage"}, True, "status 200, the answer is not empty"),
+        ({"node": "VibeVoiceTTS"}, False, "the answer is empty"),
+        ({"node": "VibeVoiceSingleSpeakerNode", "model": "VibeVoice-1.5B"}, True, "the answer offers VibeVoice-1.5B"),
+        ({"node": "VibeVoiceSingleSpeakerNode", "model": "VibeVoice-7B"}, False, "the answer does not offer VibeVoice-7B"),
+    ],
+)
+def test_the_node_that_is_wanted_and_its_model_are_asked_for(wanted: dict[str, str], ok: bool, words: str) -> None:
+    standing = Stand("comfyui", **wanted)
+    try:
+        judged: dict[str, tuple[bool, str]] = {}
+        while "node" not in judged:
+            judged.update(standing.judged())
+        assert judged["node"][0] is ok
+        assert words in judged["node"][1]
+        assert [check.name for check in standing.checks.values()] == ["system-stats", "queue", "answers", "node", "worker"]
+    finally:
+        standing.end()
 
 
 @pytest.mark.parametrize(("node", "ok"), [("EmptyImage", True), ("VibeVoiceTTS", False)])

@@ -27,6 +27,7 @@ WRONG = {
     "on-gpu-fault": ("ignore", "note, restart, hold, exit or relocate"),
     "app": ("no-such-app", "there is no recipe"),
     "port": ("65536", "from 1 to 65535"),
+    "budget": ("x", "such as 3s"),
     "with": (" ", "no command"),
     "restart": ("allways", "did you mean 'always'?"),
     "restart-delay": ("x", "such as 3s"),

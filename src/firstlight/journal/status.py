@@ -125,10 +125,17 @@ def status(events: Sequence[Event]) -> Status:
 
 
 def _findings(events: Iterable[Event]) -> tuple[tuple[Seen, ...], Condition | None]:
-    """What was last found, by a diagnosis or by a look at the running app, and what condition that is."""
+    """What was last found, by a diagnosis, by a look at the running app or in its start, and what condition that is."""
     findings: list[Seen] = []
+    of_app: list[Seen] = []  # of the start that is under way, or is over well
     condition: Condition | None = None
     for event in events:
+        if event.kind == "app-look":
+            of_app = []
+        elif event.kind == "app-fault":
+            of_app.append(_seen(event.data))
+        elif event.kind == "ready":
+            of_app = [seen for seen in of_app if seen.persistence != "transient"]
         if event.kind == "stage" and event.stage is Stage.PROBE:
             findings = []
         elif event.kind == "finding":
@@ -144,7 +151,9 @@ def _findings(events: Iterable[Event]) -> tuple[tuple[Seen, ...], Condition | No
                 condition = Condition(event.data.get("condition"))
             except ValueError:
                 condition = Condition.DEGRADED
-    return tuple(findings), condition
+    if of_app and condition in (None, Condition.HEALTHY):
+        condition = Condition.DEGRADED
+    return (*findings, *of_app), condition
 
 
 def _seen(data: Mapping[str, Any]) -> Seen:

@@ -47,7 +47,7 @@ def _words(event: Event) -> tuple[str, ...]:
     data = event.data
     if event.kind == "stage" and "attempt" in data:
         return (f"attempt {data['attempt']}",)
-    if event.kind == "finding":
+    if event.kind in ("finding", "app-fault"):
         return (str(data.get("fault")),)
     if event.kind == "diagnosis":
         return (f"{data.get('usable')} of {'?' if data.get('expected') is None else data['expected']} GPUs usable",)

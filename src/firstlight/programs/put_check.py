@@ -179,9 +179,24 @@ def judge_rule(rule: Dict[str, Any], value: Any) -> Tuple[bool, str]:
         same = value == wanted and isinstance(value, bool) is isinstance(wanted, bool)
         found = "{} is {}".format(name, quote(value))
         return same, found if same else "{}, not {}".format(found, quote(wanted))
+    if relation == "offers":
+        offered = holds_text(value, wanted)
+        return offered, "{} {} {}".format(name, "offers" if offered else "does not offer", quote(wanted))
     if value is not None and not isinstance(value, (str, list, dict)):
         return False, "{} is {}, which is neither empty nor not".format(name, quote(value))
     return bool(value) is (relation == "not-empty"), "{} is {}".format(name, "not empty" if value else "empty")
+
+
+def holds_text(value: Any, text: Any) -> bool:
+    """Whether a text stands anywhere in a value."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, (dict, list)):
+            waiting += one.values() if isinstance(one, dict) else one
+        elif one == text:
+            return True
+    return False
 
 
 def quote(value: Any) -> str:

@@ -88,6 +88,9 @@ class Settings:
 
     app: str
     port: int
+    node: str
+    model: str
+    budget: float  # 0: none
     with_: tuple[str, ...]
 
     restart: str
