@@ -275,3 +275,39 @@ def test_what_is_wrong_is_one_line_before_anything_is_queued(
     assert words in said
     assert len(said.splitlines()) == 1
     assert queued(speaking) == before
+
+
+def test_as_the_last_readiness_check_it_makes_the_app_ready_once_it_has_spoken(
+    start: Callable[..., ComfyUI], voice: str, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setenv("SPEECH_PYTHON", LISTENS)
+    file = workflow(tmp_path, enemyx()).partition("=")[2]
+    words = f"{file} --voice={voice} --models={DECODES} {RATE}"
+    comfyui = start((FIRSTLIGHT, "run", "--gpus=none"), options=[f"--accept={words}"], nodes=["speaking"])
+    ready = comfyui.ready(1)
+    [accepted] = comfyui.events("accepted")
+    assert (accepted["ok"], accepted["cold"]) == (True, True)
+    assert accepted["gates"]["level"] == "passed"
+    assert accepted["gates"]["words"] == "not checked"
+    assert accepted["seconds"] > 0
+    assert accepted["words"].startswith("accepted (")
+    assert f"accept: {accepted['words']}" in ready["words"]
+    assert comfyui.stop() == 0
+
+
+def test_an_app_that_has_not_spoken_well_is_not_ready_and_says_why(
+    start: Callable[..., ComfyUI], voice: str, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setenv("SPEECH_PYTHON", LISTENS)
+    file = workflow(tmp_path, enemyx(text=f"[silence] {SENTENCE}")).partition("=")[2]
+    words = f"{file} --voice={voice} --models={DECODES} --seeds=2"
+    comfyui = start((FIRSTLIGHT, "run", "--gpus=none"), options=[f"--accept={words}"], nodes=["speaking"])
+    [accepted] = comfyui.wait(lambda: comfyui.events("accepted"))
+    assert accepted["ok"] is False
+    assert accepted["gates"]["level"] == accepted["gates"]["silence"] == "failed"
+    assert accepted["words"].startswith("not accepted (")
+    assert "level: -180 dBFS" in accepted["words"]
+    check = comfyui.wait(lambda: [event for event in comfyui.events("check") if event["check"] == "accept"])[0]
+    assert (check["ok"], check["words"]) == (False, accepted["words"])
+    comfyui.is_answered("/readyz", 503)
+    assert not comfyui.events("ready")

@@ -74,7 +74,7 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What came of it. `cold`: ComfyUI had run nothing before. `seconds`: from our start until it was known."""
+    """What came of it. `cold`: the nodes that generate had not run before in this ComfyUI. `seconds`: from our start until it was known."""
 
     workflow: str
     kind: Kind
@@ -108,7 +108,10 @@ def accept(server: Server, ears: Ears, wanted: Wanted, tell: Tell) -> Verdict:
         name = f"voice-{hashlib.sha256(wanted.voice).hexdigest()[:16]}{wanted.voice_suffix}"
         order = workflow.fit(order, voice=server.upload(name, wanted.voice))
     voice = wanted.voice if wanted.voice is not None else _voice_there(server, order)
-    cold = server.is_fresh()
+    generating = {
+        order.nodes[place.node]["class_type"] for place in order.seeds or tuple(workflow.Input(maker, "") for maker in order.makers)
+    }
+    cold = not generating & server.ran()
     attempts: list[Attempt] = []
     while not attempts or (not attempts[-1].ok and len(attempts) < wanted.seeds and order.seeds):
         attempts.append(_attempt(server, ears, order, wanted, voice, tell))

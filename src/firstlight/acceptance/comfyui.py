@@ -25,6 +25,8 @@ _PERIOD = 0.25
 _IDLE = 10.0
 # Bytes of one answer. The list of classes is the longest, where there is no audio of hours.
 _LARGEST = 256 << 20
+# Of so many prompts is it asked what has run before.
+_LOOKED_AT = 100
 # How much of a text of its own is quoted.
 _QUOTED = 300
 
@@ -79,9 +81,15 @@ class Server:
             raise ComfyUIError(f"cannot ask {self.shown} for its nodes: the answer is none of ComfyUI's")
         return found
 
-    def is_fresh(self) -> bool:
-        """It has run no prompt yet, so that the next one has to load all models."""
-        return not self._json("GET", "/history?max_items=1")
+    def ran(self) -> frozenset[str]:
+        """The classes of the nodes in the prompts that it has run last."""
+        entries = self._json("GET", f"/history?max_items={_LOOKED_AT}")
+        found: set[str] = set()
+        for entry in entries.values() if isinstance(entries, dict) else ():
+            prompt = entry.get("prompt") or []
+            nodes = prompt[2] if len(prompt) > 2 else {}
+            found |= {str(node.get("class_type")) for node in nodes.values()}
+        return frozenset(found)
 
     def upload(self, name: str, content: bytes) -> str:
         """Put a file into ComfyUI's input folder; the name that a node finds it by."""

@@ -100,6 +100,7 @@ class Check:
     start_period: float = 600.0  # so long, or until the first success, failures do not count
     start_interval: float = 0.25  # the period until then: a cold start is awaited, not sampled
     once: bool = False  # after its first success in a life it is not put again
+    tells: bool = False  # exec: the last line that it prints says more than its exit code, as an object of JSON
     on_failure: OnFailure = OnFailure.NOTE
     means: Meaning | None = None  # what its failure means; None: no more than that it failed
     status: tuple[int, ...] = ()  # http: the codes that are well; none: 200 to 399
@@ -191,6 +192,7 @@ def check_json(check: Check) -> dict[str, Any]:
         "start_period": check.start_period,
         "start_interval": check.start_interval,
         "once": check.once,
+        "tells": check.tells,
         "status": list(check.status),
         "expect": [_rule_json(rule) for rule in check.expect],
         "fail_when": [_rule_json(rule) for rule in check.fail_when],

@@ -45,7 +45,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=_whole(1_000_000, least=0),
         help="the rate in Hz that the audio must have (default: any; 24000 without --workflow)",
     )
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="text for people, json for programs")
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "line"),
+        default="text",
+        help="text for people, json for programs, line for the verdict as one line of JSON",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -56,6 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
     verdict = accept.accept(server, ears, wanted, standard_error.say)
     if arguments.format == "json":
         print(json.dumps(accepted.encode(verdict), indent=2))
+    elif arguments.format == "line":
+        print(json.dumps(accepted.brief(verdict)))
     else:
         print(accepted.render(verdict))
     return ExitCode.OK if verdict.ok else ExitCode.ILL

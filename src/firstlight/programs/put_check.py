@@ -227,11 +227,13 @@ def ask_exec(attempt: Attempt) -> str:
                 attempt.kill_group()  # what it has left behind
                 attempt.group = 0
             code = process.wait()
-    if code == 0:
-        return "ended with exit code 0"
-    words = "ended with exit code {}".format(code) if code > 0 else "was killed by signal {}".format(-code)
     lines = output.decode("utf-8", "replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    if code == 0:
+        return last if last and attempt.check.get("tells") else "ended with exit code 0"
+    words = "ended with exit code {}".format(code) if code > 0 else "was killed by signal {}".format(-code)
+    if last and attempt.check.get("tells"):
+        raise Failed(last)
     raise Failed("{}: {}".format(words, quote(last)) if last else words)
 
 

@@ -53,6 +53,12 @@ def encode(verdict: Verdict) -> dict[str, Any]:
     }
 
 
+def brief(verdict: Verdict) -> dict[str, Any]:
+    """The verdict alone, as the journal keeps it."""
+    gates = {one.gate: one.outcome.value for one in verdict.attempts[-1].findings}
+    return {"ok": verdict.ok, "cold": verdict.cold, "seconds": round(verdict.seconds, 3), "gates": gates, "words": sentence(verdict)}
+
+
 def _attempt(number: int, attempt: Attempt) -> list[str]:
     kept = attempt.kept or f"{attempt.file} of ComfyUI"
     lines = [f"{number}. seed {attempt.seed}, made in {attempt.seconds:.1f} s, kept as {kept}"]

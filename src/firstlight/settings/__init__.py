@@ -108,6 +108,7 @@ class Settings:
 
     alive: tuple[str, ...]
     ready: tuple[str, ...]
+    accept: str
     ready_timeout: float  # 0: none
 
     log_dir: str

@@ -166,6 +166,13 @@ GROUPS = {
         ),
         Option("ready", "", values.CHECK, "SPEC", "a check without which the app is not ready", many=True),
         Option(
+            "accept",
+            "",
+            values.TEXT,
+            "FILE",
+            "a workflow of ComfyUI that must be made and judged well before the app is ready; options of `accept` may follow the name",
+        ),
+        Option(
             "ready-timeout",
             "0s",
             values.DURATION_OR_OFF,

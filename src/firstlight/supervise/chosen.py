@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from firstlight.apps import parse, recipes
-from firstlight.apps.app import PROGRAM, App, Check, Level
+from firstlight.apps.app import PROGRAM, App, Check, Kind, Level
 from firstlight.errors import SettingsError
 from firstlight.settings import Settings, masking
 from firstlight.supervise import companions
 from firstlight.supervise.companions import Companion
 from firstlight.system.loop import program
+from firstlight.system.process import verb
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,8 @@ def choose(settings: Settings, command: Sequence[str]) -> Chosen:
     port = 0 if recipe is None else recipe.port_for(command, settings.port)
     _judge_node(settings, recipe)
     found = [] if recipe is None else [_runnable(check) for check in recipe.checks_for(command, port, settings.node, settings.model)]
+    if settings.accept:
+        found.append(_acceptance(settings, recipe, port))
     for level, texts in ((Level.ALIVE, settings.alive), (Level.READY, settings.ready)):
         for number, text in enumerate(texts, 1):
             try:
@@ -61,6 +65,36 @@ def choose(settings: Settings, command: Sequence[str]) -> Chosen:
         port=port,
         checks=tuple({check.name: check for check in found}.values()),
         companions=_companions(settings),
+    )
+
+
+def _acceptance(settings: Settings, recipe: App | None, port: int) -> Check:
+    """The last readiness check: what `firstlight accept` says, once it has said yes. It waits for ComfyUI by itself.
+
+    Raises:
+        UsageError, SettingsError: it is wanted of another app, or its words make no sense.
+    """
+    if recipe is None or recipe.name != "comfyui":
+        raise settings.wrong("accept", f"{settings.accept!r}: it is for --app comfyui")
+    try:
+        words = shlex.split(settings.accept)
+    except ValueError as error:
+        raise settings.wrong("accept", f"{settings.accept!r}: {error}") from None
+    if not words or words[0].startswith("-"):
+        raise settings.wrong("accept", f"{settings.accept!r}: it begins with the name of a workflow's file")
+    ours = (f"--url=http://127.0.0.1:{port}", "--wait=1h", "--format=line")
+    return Check(
+        name="accept",
+        level=Level.READY,
+        kind=Kind.EXEC,
+        command=tuple(verb("accept", *ours, f"--workflow={words[0]}", *words[1:])),
+        tells=True,
+        once=True,
+        # Each try is several generations: the first one counts, and after a no there is another one in a while.
+        threshold=1,
+        start_period=0.0,
+        period=600.0,
+        timeout=7200.0,
     )
 
 

@@ -30,6 +30,7 @@ EXAMPLES = {
     "node": ("VibeVoiceTTS", "LoadAudio"),
     "model": ("VibeVoice-1.5B", "VibeVoice-Large"),
     "budget": ("1m", "off"),
+    "accept": ("tts.json", "other.json --seeds=2"),
     "with": ("/start.sh", "sleep 1"),
     "restart": ("always", "on-failure"),
     "restart-delay": ("1s", "2s"),
