@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -143,3 +144,18 @@ def test_numbers_and_times_that_make_no_sense_are_refused(accept: Accept, comfyu
         assert code == 64, option
         assert "cannot" in said
     assert not comfyui.posted
+
+
+def test_ctrl_c_takes_the_prompt_out_of_its_hands(comfyui: ScriptedComfyUI, tmp_path: Path) -> None:
+    comfyui.holds = "queue_running"
+    (tmp_path / "tts.json").write_text(json.dumps(WORKFLOW))
+    # Our own Python has PyAV nowhere and the machine may have no ffmpeg: this one stands for it.
+    (tmp_path / "ffmpeg").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "ffmpeg").chmod(0o755)
+    order = [FIRSTLIGHT, "accept", f"--workflow={tmp_path / 'tts.json'}", f"--url={comfyui.url}"]
+    with subprocess.Popen(order, stderr=subprocess.PIPE, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == b"firstlight: ComfyUI: running\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+    assert [path for path, _ in comfyui.posted] == ["/prompt", "/queue", "/interrupt"]
