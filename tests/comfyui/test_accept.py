@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -166,6 +167,22 @@ def test_a_workflow_of_either_pack_says_another_text(accept: Accept, voice: str,
     assert code == 0, told or said
     assert told["text"] == OTHER
     assert {"speech", "words"} <= gates(told, "passed")
+
+
+@pytest.mark.parametrize("saver", ["SaveAudio", "SaveAudioMP3"])
+@pytest.mark.parametrize("by", ["PyAV", "ffmpeg"])
+def test_whatever_comfyui_saves_is_decoded(accept: Accept, voice: str, tmp_path: Path, monkeypatch, saver: str, by: str) -> None:
+    nodes = enemyx()
+    nodes["3"]["class_type"] = saver
+    nodes["3"]["inputs"].update({"quality": "V0"} if saver == "SaveAudioMP3" else {})
+    if by == "ffmpeg":
+        order = [LISTENS, "-c", "import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_exe())"]
+        found = subprocess.run(order, capture_output=True, text=True, check=True)
+        (tmp_path / "ffmpeg").symlink_to(found.stdout.strip())
+        monkeypatch.setenv("PATH", str(tmp_path))
+    code, told, said = accept(workflow(tmp_path, nodes), f"--voice={voice}", models=DECODES if by == "PyAV" else sys.executable)
+    assert code == 0, told or said
+    assert gates(told, "passed") == {"decodable", "duration", "level", "clipping", "constant", "silence", "variation"}
 
 
 BAD = {

@@ -32,8 +32,8 @@ _NEEDS_SPEAKER = "VibeVoiceTTS"
 _TEXTS = ("text", "speech", "tts_text", "script", "prompt", "string", "value")
 _SEEDS = ("seed", "noise_seed")
 
-# A seed that every node takes: some allow 32 bits.
-SEED_LIMIT = 1 << 32
+# Above every seed that a node may be given: some take 31 bits.
+SEED_LIMIT = 1 << 31
 
 
 class Kind(Enum):
@@ -139,7 +139,7 @@ def understand(nodes: Nodes, classes: Classes, name: str) -> Order:
         voices=tuple(
             Input(number, key) for number in before for key in _literals(nodes[number]) if _uploads_audio(nodes, number, key, classes)
         ),
-        seeds=tuple(Input(number, key) for number in before for key, held in _literals(nodes[number]).items() if _is_seed(key, held)),
+        seeds=tuple(dict.fromkeys(found for number in before for found in _seeds(nodes, number))),
     )
 
 
@@ -273,8 +273,20 @@ def _uploads_audio(nodes: Nodes, number: str, key: str, classes: Classes) -> boo
     return bool(_options(classes, nodes[number]["class_type"], key).get("audio_upload"))
 
 
-def _is_seed(key: str, held: Any) -> bool:
-    return key in _SEEDS and isinstance(held, int) and not isinstance(held, bool)
+def _seeds(nodes: Nodes, number: str) -> Iterator[Input]:
+    """The seeds of a node: its own, and where one comes out of another node, the one number that this holds."""
+    for key, held in nodes[number]["inputs"].items():
+        if key not in _SEEDS:
+            continue
+        if _is_whole(held):
+            yield Input(number, key)
+        elif _is_link(held):
+            numbers = [name for name, one in _literals(nodes[held[0]]).items() if _is_whole(one)]
+            yield from (Input(held[0], name) for name in numbers if len(numbers) == 1)
+
+
+def _is_whole(held: Any) -> bool:
+    return isinstance(held, int) and not isinstance(held, bool)
 
 
 def _described(classes: Classes, class_type: str, key: str) -> list[Any]:

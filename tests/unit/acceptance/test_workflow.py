@@ -114,6 +114,8 @@ def test_a_text_and_a_seed_are_found_behind_other_nodes() -> None:
     assert found.texts[0] == Input("5", "value")
     assert found.makers == ("4",)
     assert found.seeds == (Input("2", "seed"),)
+    linked = {**changed(nodes, "2", seed=["6", 0]), "6": {"class_type": "Primitive", "inputs": {"value": 5}}}
+    assert order(linked).seeds == (Input("6", "value"),)
 
 
 def test_what_feeds_no_output_is_left_alone() -> None:
