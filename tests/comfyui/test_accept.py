@@ -208,7 +208,7 @@ def test_a_bad_clip_is_refused_without_any_model(accept: Accept, voice: str, how
     assert told["words"].startswith("not accepted")
 
 
-@pytest.mark.parametrize("how", ["reversed", "cut", "noise", "tone"])
+@pytest.mark.parametrize("how", ["reversed", "wrong", "cut", "noisy", "noise", "tone"])
 def test_what_only_a_listener_can_tell_is_told_by_whisper(accept: Accept, voice: str, how: str) -> None:
     code, told, _ = accept(f"--voice={voice}", RATE, f"--text=[{how}] {SENTENCE}", "--seeds=1", models=LISTENS)
     assert code == 1, told

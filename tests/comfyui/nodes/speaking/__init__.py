@@ -62,6 +62,7 @@ SPOIL = {
     "reversed": lambda samples: samples[::-1].copy(),
     "silence": np.zeros_like,
     "tone": lambda samples: 0.3 * np.sin(np.arange(len(samples)) / 8),
+    "wrong": lambda samples: speak("Please call Stella, and ask her to bring these things with her from the store.")[0],
 }
 
 
