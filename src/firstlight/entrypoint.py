@@ -69,7 +69,7 @@ def run(settings: Settings, command: Sequence[str], variables: Mapping[str, str]
     tell = _say_nothing if settings.quiet else standard_error.say
     parts = Parts(settings=settings, environment=environment, loop=loop, journal=journal, tell=tell, started=started, seen=seen)
     loop.guard.failed = lambda who, how: _go_on(parts, who, how)
-    crew = app_crew.build(loop, journal, settings, variables, tell, chosen)
+    crew = app_crew.build(loop, journal, settings, variables, tell, chosen, started)
     journal.write("boot", Stage.START, command=list(command), pid=os.getpid(), settings=settings.shown())
     code, reason = int(ExitCode.INTERNAL), "a fault of firstlight itself"
     try:
