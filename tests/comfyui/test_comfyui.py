@@ -115,7 +115,7 @@ def test_a_port_that_is_taken_is_waited_for(start_as_pid1: Start) -> None:
     with socket.create_server(("127.0.0.1", comfyui.port)):
         restart = comfyui.restart(1)
         assert restart["cause"] == "app"
-        assert restart["reason"].startswith(f"port-taken: Port {comfyui.port} is held by pid ")
+        assert restart["reason"].startswith(f"port-taken: Port {comfyui.port} is held by ")
         assert not comfyui.events("app-started")
     comfyui.wait(lambda: comfyui.events("ready"))
 
@@ -148,7 +148,7 @@ def test_where_it_finds_no_driver_the_gpu_is_proven_again_and_where_its_torch_ha
 
 
 def test_a_node_that_cannot_be_imported_is_named_and_the_one_that_is_wanted_is_missed(start_as_pid1: Start) -> None:
-    comfyui = start_as_pid1(options=["--node=NotThere", "--model=none"], nodes=["fails_at_import"])
+    comfyui = start_as_pid1(options=["--node=NotThere", "--model=none", PATIENT], nodes=["fails_at_import"])
 
     comfyui.wait(lambda: [event for event in comfyui.events("check") if event["check"] == "worker" and event["ok"]])
     (fault,) = comfyui.wait(lambda: comfyui.events("app-fault"))
@@ -161,7 +161,7 @@ def test_a_node_that_cannot_be_imported_is_named_and_the_one_that_is_wanted_is_m
 def test_a_folder_of_a_volume_that_is_not_mounted_is_waited_for(start_as_pid1: Start, tmp_path: Path) -> None:
     paths, volume = tmp_path / "paths.yaml", tmp_path / "volume"
     paths.write_text(f"pod:\n  base_path: {volume}\n  custom_nodes: nodes\n")
-    comfyui = start_as_pid1(options=["--restart-delay-max=1s"], flags=["--cpu", f"--extra-model-paths-config={paths}"])
+    comfyui = start_as_pid1(options=["--restart-delay-max=1s", PATIENT], flags=["--cpu", f"--extra-model-paths-config={paths}"])
 
     restart = comfyui.restart(1)
     assert restart["reason"] == f"app-folder-missing: {volume}/nodes is not there, and {paths} names it."
