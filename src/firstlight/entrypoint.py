@@ -146,7 +146,16 @@ def app_environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 def _chosen(settings: Settings, command: Sequence[str]) -> Chosen | None:
     """What the settings say of the app beyond its command; None where they say nothing, so that nothing is imported for it."""
-    if not (settings.app or settings.alive or settings.ready or settings.checks or settings.with_ or settings.companions):
+    if not (
+        settings.app
+        or settings.node
+        or settings.model
+        or settings.alive
+        or settings.ready
+        or settings.checks
+        or settings.with_
+        or settings.companions
+    ):
         return None
     from firstlight.supervise import chosen
 
