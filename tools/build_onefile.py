@@ -86,8 +86,11 @@ TELLS_VERSION = ("httpx2", "httpcore2")
 # The control plane: a piece that PID 1 never reads.
 OF_CONTROL = (
     "firstlight/cli/pods/",
+    "firstlight/cli/torches/",
     "firstlight/fleet/",
     "firstlight/providers/",
+    "firstlight/pytorch/",
+    "firstlight/report/builds.pyc",
     "firstlight/report/pods/",
     "firstlight/system/running.pyc",
 )
