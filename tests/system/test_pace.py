@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import json
-import socket
 import subprocess
 from pathlib import Path
-from typing import Any
+
+from firstlight.system.control import tell
 
 from .conftest import FIRSTLIGHT, Starter, eventually
-
-
-class Control(http.client.HTTPConnection):
-    """HTTP over the control socket."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=60)
-        self.path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.connect(str(self.path))
-
-
-def tell(control: Path, told: Any) -> int:
-    """Tell it as `accept` does: the status of the answer."""
-    with contextlib.closing(Control(control)) as connection:
-        connection.request("POST", "/acceptance", json.dumps(told))
-        return connection.getresponse().status
 
 
 def test_an_app_that_is_late_degrades_the_boot_and_the_slowest_leg_is_named(start_plainly: Starter) -> None:
@@ -62,15 +41,14 @@ def test_an_app_within_its_budget_and_one_without_a_budget_are_not_late(start_pl
 def test_what_an_acceptance_tells_is_in_the_journal_and_in_the_status(start_plainly: Starter, tmp_path: Path) -> None:
     running = start_plainly("cat", options=("--gpus=none", f"--run-dir={tmp_path / 'run'}", "--serve=off"), stdin=subprocess.PIPE)
     eventually(lambda: [event for event in running.events() if event["kind"] == "agent" and event.get("control")])
-    control = Path(next(event["control"] for event in running.events() if event["kind"] == "agent"))
+    control = next(event["control"] for event in running.events() if event["kind"] == "agent")
 
-    assert tell(control, {"leg": "prompt"}) == 202
-    assert tell(control, {"leg": "executed"}) == 202
-    assert (
-        tell(control, {"accepted": {"ok": True, "cold": True, "seconds": 3.5, "gates": [{"gate": "rate", "ok": True}], "words": "well"}})
-        == 202
-    )
-    assert tell(control, {"accepted": {"ok": "perhaps"}}) == 400
+    assert tell(control, {"leg": "prompt"}) == ""
+    assert tell(control, {"leg": "executed"}) == ""
+    verdict = {"accepted": {"ok": True, "cold": True, "seconds": 3.5, "gates": [{"gate": "rate", "ok": True}], "words": "well"}}
+    assert tell(control, verdict) == ""
+    assert tell(control, {"accepted": {"ok": "perhaps"}}).startswith('cannot take this: "ok" is true or false')
+    assert tell(f"{control}-of-nobody", {"leg": "prompt"}).startswith("cannot tell ")
 
     eventually(lambda: "accepted" in [event["kind"] for event in running.events()])
     text = subprocess.run([FIRSTLIGHT, "status", f"--state-dir={running.state}"], capture_output=True, text=True, check=True).stdout
