@@ -55,6 +55,7 @@ docs: .venv/ready programs ## make the pages that are generated
 .PHONY: bench
 bench: .venv/ready programs build beside ## measure, what needs a GPU too where there is one; the docs take their figures from it
 	@$(PYTHON) bench/run.py $(BENCH) --firstlight "python3 -I -S dist/firstlight.pyz"
+	@$(PYTHON) bench/run.py fleet --firstlight "python3 -I -S dist/firstlight.pyz" --rounds 3
 
 .PHONY: soak
 soak: .venv/ready programs ## let it live through a hard hour, as root (SOAK=10m is shorter); the docs take their page from it

@@ -99,7 +99,7 @@ def _measured(figure: Figure) -> str:
 
 
 def _number(value: float, unit: str) -> str:
-    digits = {"s": 3, "ms": 1, "µs": 0, "MB": 1, "MB/s": 0, "%": 3, "x": 2, "/s": 2}[unit]
+    digits = {"s": 3, "ms": 1, "µs": 0, "MB": 1, "MB/s": 0, "%": 3, "x": 2, "/s": 2, "times": 2}[unit]
     return f"{value:.{digits}f} {unit}".replace(" /s", "/s")
 
 

@@ -2,8 +2,9 @@
 
     python3 bench/run.py local --firstlight "python3 -IS firstlight.pyz"      any Linux machine
     python3 bench/run.py gpu   --firstlight "python3 -IS firstlight.pyz"      root and one NVIDIA GPU
+    python3 bench/run.py fleet --firstlight "python3 -IS firstlight.pyz"      what testing/cloud needs, which `make .venv/ready` brings
 
-Only the standard library; tini, dumb-init, s6 and supervisord are measured beside us where they are (`make bench` brings them). Results go to bench/results/WORD.json and WORD.md after every figure, so that a run that is
+Otherwise only the standard library; tini, dumb-init, s6 and supervisord are measured beside us where they are (`make bench` brings them). Results go to bench/results/WORD.json and WORD.md after every figure, so that a run that is
 stopped leaves what it had. A figure that cannot be taken is listed with the reason; no figure ever fails.
 """
 
@@ -23,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import beside
+import fleet
 import gpu
 import startup
 import supervision
@@ -152,6 +154,16 @@ def gpu_needed(bench: Bench) -> Iterator[tuple[str, Callable[[], list[Figure]]]]
     yield "the usual script, late node", test.usual_late
 
 
+def of_a_fleet(bench: Bench) -> Iterator[tuple[str, Callable[[], list[Figure]]]]:
+    """Figures of many pods at once, with a cloud on this machine."""
+    yield "a fleet tested from one process", lambda: fleet.grow(bench.firstlight, min(bench.rounds, 3), bench.scratch)
+    yield "a list of a fleet", lambda: fleet.lists(bench.firstlight, bench.scratch)
+    yield "a fleet tested within the quota", lambda: fleet.keep_to_quota(bench.firstlight, bench.scratch)
+
+
+GROUPS = {"local": no_gpu_needed, "gpu": gpu_needed, "fleet": of_a_fleet}
+
+
 def take(name: str, group: Callable[[], list[Figure]]) -> list[Figure]:
     """The figures of one group, or the reason why there are none."""
     try:
@@ -210,7 +222,7 @@ def _repeat(arguments: argparse.Namespace) -> str:
 def main() -> int:
     """Measure what the word asks for."""
     parser = argparse.ArgumentParser(description="Measure firstlight.")
-    parser.add_argument("word", nargs="?", choices=("local", "gpu"), default="local")
+    parser.add_argument("word", nargs="?", choices=sorted(GROUPS), default="local")
     parser.add_argument("--firstlight", default=built(), help='the command, such as "python3 -IS firstlight.pyz" (default: "%(default)s")')
     parser.add_argument("--rounds", type=int, default=10, help="samples of each figure (default 10)")
     parser.add_argument("--out", type=Path, default=HERE / "results")
@@ -223,8 +235,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="firstlight-bench-", ignore_cleanup_errors=True) as scratch:
         machine = describe(words, _repeat(arguments))
         bench = Bench(words, arguments.rounds, Path(scratch), arguments.out, arguments.word, machine)
-        groups = gpu_needed(bench) if arguments.word == "gpu" else no_gpu_needed(bench)
-        for name, group in groups:
+        for name, group in GROUPS[arguments.word](bench):
             if arguments.only and arguments.only not in name:
                 continue
             bench.add(take(name, group) if time.monotonic() < until else [Figure(name=name, missing="the time for this run was over")])

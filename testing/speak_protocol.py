@@ -41,6 +41,13 @@ def comfyui(path: str, word: str) -> tuple[int, object]:
         # A healthy one that is busy: one prompt runs while another waits.
         return 200, {"queue_running": [] if word == "zombie" else [JOB], "queue_pending": [JOB]}
     if path.startswith("/history/"):
+        if word == "zombie":
+            return 200, {}
+        if word == "broken":
+            error = {"exception_type": "RuntimeError", "exception_message": "CUDA error: unknown error\n"}
+            return 200, {
+                path.rpartition("/")[2]: {"status": {"status_str": "error", "completed": False, "messages": [["execution_error", error]]}}
+            }
         status = {"status_str": "success", "completed": True, "messages": []}
         return 200, {path.rpartition("/")[2]: {"status": status, "outputs": {}}}
     if path == "/prompt":

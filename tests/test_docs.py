@@ -127,7 +127,7 @@ def test_variables_that_are_shown_exist() -> None:
         "FIRSTLIGHT_NAME",  # stands for any of them
         "FIRSTLIGHT_SERVICE_HOST",  # what Kubernetes sets
         "FIRSTLIGHT_LIFE",  # what each life of the app is told
-        "FIRSTLIGHT_TOKEN",  # the page's own clients
+        *settings.NOT_FOR_APPS,  # the page's token, and what `pod` verbs leave with a pod
     }
     for page in PAGES:
         assert set(re.findall(r"FIRSTLIGHT_[A-Z_]*[A-Z]", page.read_text())) <= known, page.name

@@ -280,7 +280,8 @@ def test_the_one_file_carries_what_the_wheel_declares() -> None:
 
     assert wheel_needs == locked_from
     # And all that those need in turn.
-    locked = set(re.findall(r"^([\w-]+)==", (ROOT / "requirements/runtime.txt").read_text(), re.MULTILINE))
+    pins = re.findall(r"^([\w-]+)==(.*)", (ROOT / "requirements/runtime.txt").read_text(), re.MULTILINE)
+    locked = {name for name, where in pins if "== 'emscripten'" not in where}  # a browser, where nothing of ours runs
     build_onefile = tool("build_onefile")
     assert locked == {*build_onefile.BUNDLED, *build_onefile.LIBRARIES, *build_onefile.CONTROL}
 
@@ -356,6 +357,5 @@ def test_the_list_of_names_that_a_start_reads_holds_no_library(onefile: Path) ->
     names = zipfile.ZipFile(onefile).namelist()
 
     assert not [name for name in names if "starlette" in name and not name.startswith("LICENSE")]
-    assert [name for name in names if name.endswith(".zip")] == [
-        *(f"{room}{name}.zip" for room in (*(f"{tag}/" for tag in INTERPRETERS), "") for name in ("control", "libraries"))
-    ]
+    archives = {f"{room}{name}.zip" for room in ("", *(f"{tag}/" for tag in INTERPRETERS)) for name in ("control", "libraries")}
+    assert {name for name in names if name.endswith(".zip")} == archives

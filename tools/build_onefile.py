@@ -87,8 +87,11 @@ TELLS_VERSION = ("httpx2", "httpcore2")
 OF_CONTROL = (
     "firstlight/acceptance/",
     "firstlight/cli/pods/",
+    "firstlight/cli/torches/",
     "firstlight/fleet/",
     "firstlight/providers/",
+    "firstlight/pytorch/",
+    "firstlight/report/builds.pyc",
     "firstlight/report/pods/",
     "firstlight/system/asking.pyc",
     "firstlight/system/running.pyc",

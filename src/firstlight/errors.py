@@ -3,6 +3,7 @@
 Error                 something cannot be done; the message begins with "cannot"; exit 70 unless said otherwise
 ├── UsageError        the command line or a file given on it is wrong; nothing was started (exit 64)
 ├── SettingsError     a FIRSTLIGHT_* variable or firstlight.toml is wrong (exit 78)
+├── UpgradeError      another PyTorch could not be made or proven; the environment in use is as it was (exit 1)
 └── CommandError      the app's command cannot be started (exit 126 or 127, as a shell would)
 Stopped               a signal asked us to stop before the app was started (exit 128 + signal)
 """
@@ -47,6 +48,12 @@ class SettingsError(Error):
     """A setting from the environment or from firstlight.toml is wrong."""
 
     exit_code = ExitCode.SETTINGS
+
+
+class UpgradeError(Error):
+    """Another PyTorch could not be made or proven; the environment in use is as it was."""
+
+    exit_code = ExitCode.ILL
 
 
 class CommandError(Error):

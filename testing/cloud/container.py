@@ -6,6 +6,7 @@ root's .ssh) is taken out, and what a pod's image has is put in.
 
 import ctypes
 import fcntl
+import fnmatch
 import json
 import os
 import shutil
@@ -37,8 +38,13 @@ def main() -> None:
     _mount("tmpfs", root + "/tmp", "tmpfs")
     _mount("tmpfs", root + "/run", "tmpfs")
     _mount("proc", root + "/proc", "proc")
-    for path in ("/dev", "/sys"):
-        _mount(path, root + path, None, flags=_BIND | _RECURSIVE)
+    for path in _mounted_on_the_image():
+        _mount(path, root + path, None, flags=_BIND)
+    _mount("/sys", root + "/sys", None, flags=_BIND | _RECURSIVE)
+    if spec["hidden"]:
+        _bring_devices(root + "/dev", spec["hidden"])
+    else:
+        _mount("/dev", root + "/dev", None, flags=_BIND | _RECURSIVE)
     for outside, inside in spec["mounts"].items():
         os.makedirs(root + inside, exist_ok=True)
         _mount(outside, root + inside, None, flags=_BIND)
@@ -47,14 +53,39 @@ def main() -> None:
     os.chroot(root)
     os.chdir("/")
     os.system("/sbin/ldconfig")
-    with open("/etc/ld.so.preload", "w") as file:
-        file.write(spec["preload"] + "\n")
+    if spec["preload"]:
+        with open("/etc/ld.so.preload", "w") as file:
+            file.write(spec["preload"] + "\n")
     os.write(spec["ready"], b"ready\n")
     os.close(spec["ready"])
     try:
         os.execvpe(spec["argv"][0], spec["argv"], spec["env"])
     except OSError as error:
         sys.exit(f"OCI runtime create failed: exec: {spec['argv'][0]}: {error.strerror}")
+
+
+def _mounted_on_the_image() -> "list":
+    """What this machine's container runtime has mounted into its file system: a layer holds no mounts. A driver's files are such."""
+    with open("/proc/self/mountinfo") as file:
+        points = [line.split()[4] for line in file]
+    return sorted(point for point in points if point.startswith(("/etc/", "/lib", "/opt/", "/usr/")))
+
+
+def _bring_devices(folder: str, hidden: "list") -> None:
+    """A /dev of its own with this machine's nodes, but for those that match a pattern."""
+    _mount("tmpfs", folder, "tmpfs")
+    for entry in os.scandir("/dev"):
+        if any(fnmatch.fnmatch(entry.name, pattern) for pattern in hidden):
+            continue
+        target = f"{folder}/{entry.name}"
+        if entry.is_symlink():
+            os.symlink(os.readlink(entry.path), target)
+        elif entry.is_dir():
+            os.mkdir(target)
+            _mount(entry.path, target, None, flags=_BIND | _RECURSIVE)
+        else:
+            open(target, "w").close()
+            _mount(entry.path, target, None, flags=_BIND)
 
 
 def _furnish(root: str, spec: "dict") -> None:

@@ -70,6 +70,7 @@ def _habits(service: Service, body: Any) -> Any:
 _TOLD: dict[str, Callable[[Service, Any], Any]] = {
     "pods": _pods,
     "requests": lambda service, _: [call.plain() for call in service.calls],
+    "proxied": lambda service, _: service.proxied,
     "violations": lambda service, _: {"ours": service.violations, "client": service.complaints},
     "hosts": lambda service, _: [{**vars(host), "free": host.free} for host in service.world.hosts.values()],
     "habits": lambda service, _: vars(service.world.habits),

@@ -29,6 +29,8 @@ class Host:
     fault: str = ""  # one of firstlight's, or of OF_THE_CLOUD; empty for a good host
     taken: int = 0  # GPUs that others rent
     lives: int | None = None  # starts of containers until the fault is over; None for never
+    simulated: bool = True  # or real pods have the GPU of the machine that this runs on
+    hidden: tuple[str, ...] = ()  # what real pods on it lack of that machine's /dev, as patterns
     held: dict[str, str] = field(default_factory=dict)  # by which pod each GPU is held
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 from cloud import hosts, network, pods
 from cloud.pods import Container, Pod
@@ -191,18 +192,12 @@ class Life:
             "uuids": container.gpus,
             "driver": pod.host.driver,
         }
-        made = subprocess.run(
-            [sys.executable, str(_HERE / "build_machine.py"), str(self._folder / "machine")],
-            input=json.dumps(told).encode(),
-            stdout=subprocess.PIPE,
-            check=True,
-        )
-        machine = json.loads(made.stdout)
-        with (self._folder / "machine/proc/1/environ").open(
-            "ab"
-        ) as environ:  # what the simulated machine says of PID 1, who here is the pod's
-            environ.write(b"".join(os.fsencode(f"{name}={value}") + b"\0" for name, value in container.env.items()))
-        mounts = {str(self._folder / "machine"): str(self._folder / "machine")}
+        machine = self._build(told) if pod.host.simulated else {"environment": {}, "libraries": []}
+        place = self._folder / "machine"
+        if pod.host.simulated:
+            with (place / "proc/1/environ").open("ab") as environ:  # what the simulated machine says of PID 1, who here is the pod's
+                environ.write(b"".join(os.fsencode(f"{name}={value}") + b"\0" for name, value in container.env.items()))
+        mounts = {str(place): str(place)} if pod.host.simulated else {}
         volume = self._machines.volume(pod)
         if volume:
             volume[0].mkdir(parents=True, exist_ok=True)
@@ -214,11 +209,23 @@ class Life:
             "mounts": mounts,
             "image": str(_HERE / "image"),
             "python": os.path.realpath(sys.executable),
-            "preload": str(self._folder / "machine" / "lib" / "libfirstlight-machine.so"),
+            "preload": str(place / "lib" / "libfirstlight-machine.so") if pod.host.simulated else "",
+            "hidden": pod.host.hidden,
             "libraries": machine["libraries"],
             "argv": _INSTEAD.get(container.fault) or [*container.entrypoint, *container.cmd] or list(_IMAGE_COMMAND),
             "env": {**image, **machine["environment"], **container.env},
         }
+
+    def _build(self, told: dict[str, object]) -> dict[str, Any]:
+        """A simulated machine that is like this: its environment, and the folders of its libraries."""
+        made = subprocess.run(
+            [sys.executable, str(_HERE / "build_machine.py"), str(self._folder / "machine")],
+            input=json.dumps(told).encode(),
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        machine: dict[str, Any] = json.loads(made.stdout)
+        return machine
 
     def _once(self, spec: dict[str, object]) -> int:
         """The container until its first process ends: its exit code."""

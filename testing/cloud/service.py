@@ -50,6 +50,7 @@ class Service:
     Attributes:
         violations: where our own answers break the document.
         complaints: where the client's requests break it.
+        proxied: how many requests there were to the pods' HTTP ports.
         keeps_streams: a log stays open. Without, it ends once all is told, as a connection does that breaks.
     """
 
@@ -58,6 +59,7 @@ class Service:
     calls: list[Call] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
+    proxied: int = 0
     keeps_streams: bool = True
 
     def __post_init__(self) -> None:
@@ -72,6 +74,7 @@ class Service:
         request = Request(scope, receive)
         path = scope.get("raw_path", scope["path"].encode()).decode().partition("?")[0]
         if path.startswith("/proxy/"):
+            self.proxied += 1
             response = await proxy.answer(self.world, request, path)
         elif path.startswith("/_cloud/"):
             response = await control.answer(self, request, path.removeprefix("/_cloud/"))

@@ -77,7 +77,7 @@ POD = {
     "createdAt": {"string"},
     "startedAt": {"string", "null"},
 }
-TEMPLATE = {**CONTAINER, "serverless": {"boolean"}, "public": {"boolean"}, "allowedCudaVersions": {"array"}}
+TEMPLATE = {**CONTAINER, "serverless": {"boolean"}, "public": {"boolean"}}
 PRICE = {"price": {"object"}, "price.secure": {"number"}, "price.community": {"number"}}
 
 

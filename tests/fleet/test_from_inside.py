@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+import waiting
 from cloud import catalogue, hosts
 
 from firstlight.fleet.lease import MARK
@@ -30,13 +30,29 @@ faults = ["uvm-open-fails"]
 [environment]
 """
 
+# A fault of the image, which another host would not cure.
+NOT_THE_HOSTS = """
+description = "The container runtime was asked for the driver without its compute part."
+
+[[libraries]]
+kind = "nvml"
+directory = "/usr/lib/x86_64-linux-gnu"
+
+[expect]
+exit = 69
+faults = ["compute-not-enabled"]
+
+[environment]
+NVIDIA_DRIVER_CAPABILITIES = "utility"
+"""
+
 pytestmark = pytest.mark.root
 
 
 class Inside:
     """`firstlight run` in a pod of the cloud whose host is broken."""
 
-    def __init__(self, cloud, folder, *, key=None, **body):
+    def __init__(self, cloud, folder, *, key=None, scenario=SCENARIO, **body):
         world = cloud.world
         world.hosts["host-1"].fault = "uvm-open-fails"
         mounts = {"network": [{"volumeId": catalogue.add_volume(world, name="v")["id"], "path": "/workspace"}]}
@@ -54,7 +70,7 @@ class Inside:
         given = "".join(
             f"{name} = {json.dumps(value)}\n" for name, value in environment.items() if name.startswith(("RUNPOD_", "FIRSTLIGHT_"))
         )
-        machine.write_text(SCENARIO + given)
+        machine.write_text(scenario + given)
         argv = [*NAMESPACE, FIRSTLIGHT, "rehearse", str(machine), "--keep", str(folder / "machine"), *options, "--", "sleep", "600"]
         self.popen = subprocess.Popen(argv, env=cloud.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -89,14 +105,6 @@ def begin(cloud, tmp_path):
         inside.popen.communicate()
 
 
-def eventually(condition):
-    for _ in range(400):
-        if found := condition():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it never came to be")
-
-
 def marked(cloud):
     return [pod for pod in cloud.world.pods.values() if MARK in pod.env]
 
@@ -105,7 +113,7 @@ def test_a_pod_on_a_broken_host_moves_itself(cloud, begin):
     cloud.habits(pod_key="all")
     cloud.world.hosts["good"] = hosts.Host(name="good")
     inside = begin()
-    eventually(lambda: inside.pod.id in cloud.world.ended)
+    waiting.until(lambda: inside.pod.id in cloud.world.ended)
     (new,) = marked(cloud)
     assert new.host.name == "good"
     assert {**new.env, MARK: ""} == {**inside.pod.env, MARK: ""}
@@ -117,7 +125,7 @@ def test_a_key_that_may_not_order_pods_leaves_the_pod_holding_and_says_why(cloud
     inside = begin()
     words = inside.says("HTTP 403")
     assert "cannot create a pod" in words
-    eventually(lambda: any(event["step"] == "cannot" for event in inside.events("relocation")))
+    waiting.until(lambda: any(event["step"] == "cannot" for event in inside.events("relocation")))
     assert inside.popen.poll() is None
     assert inside.leases() == []
     assert list(cloud.world.pods) == [inside.pod.id]
@@ -138,13 +146,25 @@ def test_what_cannot_be_moved_says_why(cloud, begin, more, words):
     assert list(cloud.world.pods) == [inside.pod.id]
 
 
+def test_a_fault_that_is_not_the_hosts_moves_nothing_and_the_hold_says_so(cloud, begin):
+    cloud.habits(pod_key="all")
+    cloud.world.hosts["good"] = hosts.Host(name="good")
+    inside = begin(scenario=NOT_THE_HOSTS)
+    inside.says("holding: the container stays up;")
+    (hold,) = waiting.until(lambda: inside.events("hold"))
+    assert hold["asks"] is None
+    assert "nothing says that the host is at fault" in hold["reason"]
+    assert inside.events("relocation") == []
+    assert list(cloud.world.pods) == [inside.pod.id]
+
+
 def test_an_order_to_try_again_undoes_the_move(cloud, begin):
     cloud.habits(pod_key="all")
     cloud.world.hosts["other"] = hosts.Host(name="other", fault=hosts.NEVER_STARTS)
     inside = begin()
-    (new,) = eventually(lambda: marked(cloud))
+    (new,) = waiting.until(lambda: marked(cloud))
     assert inside.leases()
-    eventually(lambda: any(event["step"] == "ordered" for event in inside.events("relocation")))
+    waiting.until(lambda: any(event["step"] == "ordered" for event in inside.events("relocation")))
     subprocess.run([FIRSTLIGHT, "ctl", "retry", "--run-dir", str(inside.run)], check=True, capture_output=True)
     inside.says("the move was undone")
     assert new.id in cloud.world.ended
@@ -165,7 +185,7 @@ def test_a_real_pod_moves_itself_to_a_real_pod(real_cloud):
     addresses = {"RUNPOD_API_URL": real_cloud.addresses["api"], "RUNPOD_PROXY_URL": real_cloud.addresses["proxy"]}
     old = real_cloud.pod(**{**body, "cmd": words, "env": {**body["env"], **addresses}})
     world.hosts["good"] = hosts.Host(name="good")
-    eventually(lambda: old.id in world.ended)
+    waiting.until(lambda: old.id in world.ended)
     (new,) = world.pods.values()
     assert new.host.name == "good"
     assert new.mounts == old.mounts

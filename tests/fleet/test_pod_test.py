@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+from cloud.hosts import Host
 from cloud.pods import EXITED, RUNNING
 
 FIRSTLIGHT = (sys.executable, "-m", "firstlight", "pod")
@@ -114,6 +115,20 @@ def test_what_may_not_be_tested_is_refused_and_not_touched(cloud, done, tmp_path
 def test_a_locked_pod_is_refused(cloud, done):
     cloud.pod("good", mounts=VOLUME).locked = True
     assert "it is locked" in done("test", "good", code=64)[1]
+
+
+def test_with_few_files_to_be_open_it_tests_fewer_pods_at_once(cloud, tmp_path):
+    names = [f"pod-{number}" for number in range(4)]
+    cloud.world.hosts["many"] = Host(name="many", count=len(names))
+    for pod in [cloud.pod(name, mounts=VOLUME) for name in names]:
+        cloud.world.act(pod.id, "stop")
+        settled(cloud, pod, EXITED)
+    few = ("sh", "-c", 'ulimit -Sn 12 && ulimit -Hn 88 && exec "$@"', "sh")  # too few to do anything with, unless it takes more
+    words = ("test", *names, "--cycles", "1", "--no-ssh", "--to", str(tmp_path / "out"), "--lease-dir", str(tmp_path / "leases"))
+    ran = subprocess.run((*few, *FIRSTLIGHT, *words), env=cloud.environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert "tests 3 pods at once, not 4: no more than 88 files may be open here" in ran.stderr
+    assert "4 of 4 cold starts proven" in ran.stdout
 
 
 def test_a_dry_run_does_nothing(cloud, done, tmp_path):

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
+import waiting
 
 
-def ask(url, token=None, tries=600):
+def ask(url, token=None):
     """What an address answers, once anything but the proxy does."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
-    for _ in range(tries):
+
+    def answered():
         try:
             with urllib.request.urlopen(request, timeout=30) as response:
                 return response.status, response.read()
         except urllib.error.HTTPError as error:
-            if error.code != 502:
-                return error.code, error.read()
-        time.sleep(0.1)
-    raise AssertionError(f"nothing answers at {url}")
+            return None if error.code == 502 else (error.code, error.read())
+
+    return waiting.until(answered)
 
 
 def ssh(cloud, pod, *command):
@@ -55,39 +55,30 @@ def files_in(folder):
 def status_of(cloud, pod, wanted):
     """The status.json of a pod, once `wanted` says so of it."""
     url = cloud.access.address(pod.id, 8421) + "/status.json"
-    for _ in range(600):
-        told = json.loads(ask(url, cloud.token)[1])
-        if wanted(told):
-            return told
-        time.sleep(0.1)
-    raise AssertionError(f"it came no further than {told}")
+
+    def told():
+        status = json.loads(ask(url, cloud.token)[1])
+        return status if wanted(status) else None
+
+    return waiting.until(told)
 
 
 def wait_for(cloud, pod, status):
-    for _ in range(600):
-        if cloud.world.pod(pod.id).status == status:
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"it never was {status}")
+    waiting.until(lambda: cloud.world.pod(pod.id).status == status)
 
 
-def wait_for_line(cloud, pod, words, count=1):
-    for _ in range(600):
-        if sum(words in line for _, _, line in pod.logs) >= count:
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"{words!r} was not said {count} times: {pod.logs}")
+def wait_for_line(pod, words, count=1):
+    waiting.until(lambda: sum(words in line for _, _, line in pod.logs) >= count)
 
 
 def host_keys(pod):
     """The host keys of its sshd, once that answers."""
-    for _ in range(600):
+
+    def shown():
         found = subprocess.run(["ssh-keyscan", "-p", str(pod.public[22]), "127.0.0.1"], capture_output=True, text=True, check=False)
-        keys = {line.split(maxsplit=1)[1] for line in found.stdout.splitlines() if not line.startswith("#")}
-        if keys:
-            return keys
-        time.sleep(0.05)
-    raise AssertionError(f"no sshd answers: {pod.logs}")
+        return {line.split(maxsplit=1)[1] for line in found.stdout.splitlines() if not line.startswith("#")}
+
+    return waiting.until(shown)
 
 
 @pytest.mark.slow
@@ -118,8 +109,8 @@ def test_a_broken_host_shows_in_the_report(real_cloud):
 @pytest.mark.slow
 def test_a_start_command_that_ends_is_started_again_and_again(real_cloud):
     pod = real_cloud.pod(entrypoint=["/bin/sh", "-c"], cmd=["echo once more; exit 3"])
-    wait_for_line(real_cloud, pod, "once more", count=3)
-    wait_for_line(real_cloud, pod, "container exited with 3", count=2)
+    wait_for_line(pod, "once more", count=3)
+    wait_for_line(pod, "container exited with 3", count=2)
     assert real_cloud.world.pod(pod.id).status == "RUNNING"
 
 
@@ -127,21 +118,21 @@ def test_a_start_command_that_ends_is_started_again_and_again(real_cloud):
 def test_on_a_host_that_breaks_containers_they_end_whatever_was_ordered(real_cloud):
     real_cloud.world.hosts["host-1"].fault = "restart-loop"
     pod = real_cloud.pod()
-    wait_for_line(real_cloud, pod, "container exited with 1", count=2)
+    wait_for_line(pod, "container exited with 1", count=2)
     assert real_cloud.world.pod(pod.id).status == "RUNNING"
 
 
 @pytest.mark.slow
 def test_a_start_command_that_is_not_there_is_started_again_too(real_cloud):
     pod = real_cloud.pod(entrypoint=["/workspace/nothing"], cmd=[])
-    wait_for_line(real_cloud, pod, "OCI runtime create failed: exec: /workspace/nothing: No such file or directory", count=2)
+    wait_for_line(pod, "OCI runtime create failed: exec: /workspace/nothing: No such file or directory", count=2)
 
 
 @pytest.mark.slow
 def test_the_image_publishes_the_environment_without_quoting_it(real_cloud):
     hostile = "$(touch /tmp/ran)"
     pod = real_cloud.pod(entrypoint=[], cmd=[], env={"HOSTILE": hostile})
-    wait_for_line(real_cloud, pod, "Pod is ready to use")
+    wait_for_line(pod, "Pod is ready to use")
     assert f'export HOSTILE="{hostile}"' in ssh(real_cloud, pod, "cat /etc/rp_environment").stdout.splitlines()
     ssh(real_cloud, pod, "bash -c 'source /etc/rp_environment'")
     assert ssh(real_cloud, pod, "ls /tmp/ran").stdout == "/tmp/ran\n"
@@ -152,7 +143,7 @@ def test_a_pod_reaches_the_api_with_its_own_key(real_cloud):
     url = real_cloud.addresses["api"]
     script = f'curl -s -H "Authorization: Bearer $RUNPOD_API_KEY" {url}/pods/$RUNPOD_POD_ID; echo; echo asked; sleep infinity'
     pod = real_cloud.pod(entrypoint=["/bin/bash", "-c"], cmd=[script])
-    wait_for_line(real_cloud, pod, "asked")
+    wait_for_line(pod, "asked")
     said = next(line for _, source, line in pod.logs if source == "container" and line.startswith("{"))
     assert json.loads(said)["id"] == pod.id
 
@@ -164,11 +155,7 @@ def test_nothing_is_left_of_a_pod_that_was_terminated(real_cloud):
     folder = real_cloud.machines.folder / "pods" / pod.id
     assert files_in(folder) == ["1"]
     real_cloud.world.terminate(pod.id)
-    for _ in range(600):
-        if not files_in(folder):
-            break
-        time.sleep(0.05)
-    assert files_in(folder) == []
+    waiting.until(lambda: not files_in(folder))
     assert str(folder) not in Path("/proc/self/mountinfo").read_text()
 
 
@@ -177,6 +164,6 @@ def test_hostile_words_reach_the_process_byte_for_byte(real_cloud):
     words = ["", " a  b ", "it's", '"', "$(touch /tmp/x)", "`id`", "a\nb", "\\", "{}", "--", "é☃", "*", "~", "\t"]
     script = "import json, os, sys; print(json.dumps([sys.argv[1:], os.environ['HOSTILE']]), flush=True); sys.stdin.read(); __import__('time').sleep(1e6)"
     pod = real_cloud.pod(entrypoint=["python3", "-c", script], cmd=words, env={"HOSTILE": "\n".join(words)})
-    wait_for_line(real_cloud, pod, "touch")
+    wait_for_line(pod, "touch")
     said = next(line for _, source, line in pod.logs if source == "container" and "touch" in line)
     assert json.loads(said) == [words, "\n".join(words)]

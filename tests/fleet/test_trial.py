@@ -14,7 +14,7 @@ from cloud.pods import EXITED, RUNNING
 from cloud.transport import Transport
 from cloud.world import World
 
-from firstlight.fleet import cost, inside, lease, planning, results, trial
+from firstlight.fleet import cost, inside, lease, planning, results, sweep, trial
 from firstlight.fleet.cycle import Ground, Outcome
 from firstlight.fleet.like import like
 from firstlight.fleet.record import Mode, Record
@@ -52,6 +52,7 @@ class Laid:
     ours: access.Access
     folder: object
     told: list
+    calls: list  # what was asked of the service, and how it answered
 
     async def pod(self, name="pod", *, running=True, **body):
         made = self.world.create({"name": name, **BODY, **body})
@@ -62,6 +63,11 @@ class Laid:
             self.world.settle()
             assert made.status == EXITED
         return made
+
+    async def settled(self):
+        """Whatever was ordered has come about."""
+        await anyio.sleep(60)
+        self.world.settle()
 
     async def trial(self, *, pods=None, cycles=3, mode=Mode.STOP_START, cap=50.0, parallel=4, keep_running=False, resume=False, pause=30.0):
         if resume:
@@ -82,14 +88,14 @@ class Laid:
             meter=cost.Meter(cap=record.plan.cap, before=spent),
             tell=lambda subject, number, words, *, leg: self.told.append((subject.id, number, words)),
         )
+        kept = {}
         if resume:
-            await trial.settle_last(on, str(self.folder / "leases"), record.plan.id)
+            _, kept = await trial.settle_last(on, str(self.folder / "leases"), record.plan.id, stands)
         bodies = (
             {one.id: like(await self.cloud.pod(one.id), min_cuda=None) for one in record.plan.subjects} if mode is Mode.RECREATE else {}
         )
-        return trial.Trial(
-            on=on, record=record, leases=str(self.folder / "leases"), parallel=parallel, pause=pause, stands=stands, bodies=bodies
-        )
+        place = str(self.folder / "leases")
+        return trial.Trial(on=on, record=record, leases=place, parallel=parallel, pause=pause, stands=stands, bodies=bodies, kept=kept)
 
     def results(self, work):
         return results.count(work.record.plan, work.record.lines(), made_at="now", ended=work.ended)
@@ -109,7 +115,7 @@ def laid(tmp_path):
             serves = service.application(world, contract.Contract.read(place) if place else None)
             ours = access.Access(key=world.key, api="http://cloud/v2", proxy="http://cloud/proxy/{pod}/{port}")
             async with client.Client(ours, Transport(serves)) as cloud, inside.client(Transport(serves)) as http:
-                await story(Laid(world, cloud, http, ours, tmp_path, []))
+                await story(Laid(world, cloud, http, ours, tmp_path, [], serves.calls))
             assert serves.violations == []
             assert serves.complaints == []
 
@@ -332,17 +338,19 @@ def test_the_test_ends_before_the_cap_is_passed(laid):
 
 
 @pytest.mark.parametrize("mode", [Mode.STOP_START, Mode.RECREATE])
+@pytest.mark.parametrize("before", [RUNNING, EXITED])
 @pytest.mark.parametrize("after", [1, 5, 9, 20, 31, 45, 70, 100])
-def test_whenever_it_is_ended_all_is_as_it_was_and_the_rest_can_be_done(laid, mode, after):
+def test_whenever_it_is_ended_all_is_as_it_was_and_the_rest_can_be_done(laid, mode, before, after):
     async def story(on):
-        pod = await on.pod(running=False)
+        pod = await on.pod(running=before == RUNNING)
         on.world.hosts["two"] = Host(name="two")
         work = await on.trial(cycles=2, mode=mode)
         async with anyio.create_task_group() as group:
             group.start_soon(work.run)
             await anyio.sleep(after)
             work.end("the test says so")
-        assert pod.status == EXITED
+        await on.settled()
+        assert pod.status == before
         assert list(on.world.pods) == [pod.id]
         assert on.owed() == []
         done = on.results(work).total.cycles
@@ -353,7 +361,8 @@ def test_whenever_it_is_ended_all_is_as_it_was_and_the_rest_can_be_done(laid, mo
         assert found.well
         assert [one.number for one in found.cycles] == [1, 2]
         assert done <= 2
-        assert pod.status == EXITED
+        await on.settled()
+        assert pod.status == before
         assert list(on.world.pods) == [pod.id]
         assert on.owed() == []
 
@@ -361,23 +370,44 @@ def test_whenever_it_is_ended_all_is_as_it_was_and_the_rest_can_be_done(laid, mo
 
 
 @pytest.mark.parametrize("mode", [Mode.STOP_START, Mode.RECREATE])
+@pytest.mark.parametrize("before", [RUNNING, EXITED])
 @pytest.mark.parametrize("after", [1, 9, 25, 45])
-def test_what_a_killed_run_has_left_is_done_by_the_next(laid, mode, after):
+def test_what_a_killed_run_has_left_is_done_by_the_next(laid, mode, before, after):
     async def story(on):
-        pod = await on.pod(running=False)
+        pod = await on.pod(running=before == RUNNING)
         on.world.hosts["two"] = Host(name="two")
         work = await on.trial(cycles=1, mode=mode)
         async with anyio.create_task_group() as group:
             group.start_soon(work.run)
             await anyio.sleep(after)
             work.abandon()
-        assert work.abandoned
+        assert work.on.abandoned
         work.record.close()
         again = await on.trial(resume=True, mode=mode)
         await again.run()
         assert on.results(again).well
-        assert pod.status == EXITED
+        await on.settled()
+        assert pod.status == before
         assert list(on.world.pods) == [pod.id]
+        assert on.owed() == []
+
+    laid(story)
+
+
+@pytest.mark.parametrize("before", [RUNNING, EXITED])
+@pytest.mark.parametrize("after", [1, 9, 25])
+def test_a_sweep_brings_back_what_a_killed_run_has_stopped_or_started(laid, before, after):
+    async def story(on):
+        pod = await on.pod(running=before == RUNNING)
+        work = await on.trial(cycles=1)
+        async with anyio.create_task_group() as group:
+            group.start_soon(work.run)
+            await anyio.sleep(after)
+            work.abandon()
+        for _ in range(5):
+            await on.settled()
+            await sweep.sweep(on.cloud, str(on.folder / "leases"), act=True)
+        assert pod.status == before
         assert on.owed() == []
 
     laid(story)
@@ -401,12 +431,12 @@ def test_many_pods_share_each_look_and_keep_within_the_quota(laid):
     async def story(on):
         pods = [await on.pod(f"pod {number}") for number in range(60)]
         work = await on.trial(cycles=2, parallel=60)
-        calls = len(on.world.troubles)
         await work.run()
         found = on.results(work)
         assert found.total.outcomes == {Outcome.PROVEN: 120}
         assert all(pod.status == RUNNING for pod in pods)
-        assert calls == 0
+        assert {call.status for call in on.calls if call.status >= 400} == set()
+        assert len(on.calls) < 60 * 2 * 10  # each look serves them all
 
     laid(story, *[Host(name=f"host {number}") for number in range(60)])
 

@@ -15,7 +15,7 @@ from cloud import virtual
 from cloud.habits import Habits
 from cloud.hosts import Host
 
-from firstlight.fleet import inside, relocation, watch
+from firstlight.fleet import inside, lease as leases, relocation, watch
 from firstlight.providers.runpod.client import Client
 
 FIRSTLIGHT = str(Path(sys.executable).parent / "firstlight")
@@ -79,6 +79,9 @@ def test_so_many_moves_a_day_and_no_more(tmp_path):
     account, told = watched(str(tmp_path), machines, later(12 * 3600), moves=True, per_day=2)
     assert told.count("not-moved") == 3  # two that failed, and the word that there will be no more
     assert list(account.world.pods) == [account.old.id]
+    _, told = watched(str(tmp_path), machines, later(3600), moves=True, per_day=2)  # another process, on the same day
+    assert told.count("ordering") == 0
+    assert told.count("not-moved") == 1
 
 
 def test_a_watch_that_is_ended_undoes_the_move_that_is_under_way(tmp_path):
@@ -89,7 +92,7 @@ def test_a_watch_that_is_ended_undoes_the_move_that_is_under_way(tmp_path):
     account, told = watched(str(tmp_path), BROKEN, script, moves=True)
     assert told[-1] == "ordered"
     assert list(account.world.pods) == [account.old.id]
-    assert list(tmp_path.iterdir()) == []
+    assert leases.paths(str(tmp_path)) == []
 
 
 def test_what_comes_and_goes_is_told_once(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,8 +13,9 @@ import pytest
 
 from firstlight import settings
 from firstlight.apps import parse, recipes
-from firstlight.apps.app import Level
+from firstlight.apps.app import Check, Kind, Level
 from firstlight.supervise import chosen
+from firstlight.system.loop import program
 
 from .checking import PYTHON, Checker
 
@@ -145,6 +147,47 @@ def test_the_node_that_is_wanted_and_its_model_are_asked_for(wanted: dict[str, s
         assert [check.name for check in standing.checks.values()] == ["system-stats", "queue", "answers", "node", "worker"]
     finally:
         standing.end()
+
+
+@pytest.mark.parametrize(
+    ("word", "code", "words"),
+    [
+        ("well", 0, ""),
+        ("zombie", 1, "a prompt without a model was not run within 0.3 s"),
+        ("broken", 1, "the prompt failed: RuntimeError: CUDA error: unknown error"),
+    ],
+)
+@pytest.mark.parametrize("stand", ["comfyui"], indirect=True)
+def test_a_prompt_without_a_model_tells_whether_prompts_are_run(stand: Stand, word: str, code: int, words: str) -> None:
+    stand.is_now(word)
+
+    done = subprocess.run(program("prompt_comfyui", str(stand.port), "0.3"), capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (code, words, "")
+
+
+def test_a_comfyui_that_is_not_there_runs_no_prompt() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+    done = subprocess.run(program("prompt_comfyui", str(port), "0.3"), capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert "cannot ask ComfyUI: " in done.stdout
+
+
+def test_a_check_that_is_put_once_is_not_put_again_in_its_life(tmp_path: Path) -> None:
+    once, often = tmp_path / "once", tmp_path / "often"
+    counting = ("sh", "-c", f"echo x >>{often}; test $(wc -l <{often}) -ge 5")
+    common = {"level": Level.READY, "kind": Kind.EXEC, "period": 0.05, "start_interval": 0.05, "timeout": 30.0, "threshold": 1}
+    checker = Checker(
+        [Check(name="once", command=("sh", "-c", f"echo x >>{once}"), once=True, **common), Check(name="often", command=counting, **common)]
+    )
+
+    assert {checker.checked()["check"], checker.checked()["check"]} == {"once", "often"}
+    assert once.read_text() == "x\n"
+    assert often.read_text().count("x") >= 5
+    checker.end()
 
 
 @pytest.mark.parametrize(("node", "ok"), [("EmptyImage", True), ("VibeVoiceTTS", False)])

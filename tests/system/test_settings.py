@@ -188,6 +188,18 @@ def test_the_example_is_in_order() -> None:
 
 
 @pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--node=VibeVoiceTTS"], "--node 'VibeVoiceTTS': it is for an app with nodes, such as --app comfyui"),
+        (["--node=VibeVoiceTTS", "--app=vllm"], "--node 'VibeVoiceTTS': it is for an app with nodes"),
+        (["--model=VibeVoice-1.5B", "--app=comfyui"], "--model 'VibeVoice-1.5B': it is what a node must offer, and no node is named"),
+    ],
+)
+def test_a_node_and_a_model_are_of_an_app_that_has_them(flags: list[str], words: str) -> None:
+    check_refused(ask("run", "--gpus=none", "--config=none", *flags, "--", "true"), 64, words)
+
+
+@pytest.mark.parametrize(
     "words",
     [["show", "some.toml"], ["check"], ["check", "none"], ["check", "some.toml", "--gpus", "1"], ["explain"], []],
     ids=" ".join,

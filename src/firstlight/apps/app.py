@@ -141,6 +141,7 @@ class App:
     defaults: Mapping[str, str] = field(default_factory=dict)  # settings that it changes, by the name of the setting
     no_gpu_flags: tuple[str, ...] = ()  # words of the command with which it runs without a GPU on purpose
     node: Check | None = None  # {node} stands for the class that is wanted
+    legs: Mapping[str, str] = field(default_factory=dict)  # the leg of a boot that a check or a pattern ends (journal/legs.py)
     look: str = ""  # the program that looks, before each start, at what the app will find
 
     def without_gpu(self, command: Sequence[str]) -> bool:

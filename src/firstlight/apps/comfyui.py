@@ -102,5 +102,6 @@ APP = App(
     ),
     defaults={"restart": "on-failure", "stop-signal": "INT"},
     no_gpu_flags=("--cpu",),
+    legs={"device": "device", "system-stats": "port", "node": "nodes", "worker": "worker"},
     look="look_at_comfyui",
 )

@@ -90,8 +90,13 @@ def _bring_up(course: Course, boot: Boot, prover: Process) -> Ready | restart.En
         cause = outcome.diagnosis.root_cause
         words = "" if cause is None else f"{cause.fault.id}: {cause.evidence.sentence}; "
         return restart.End(int(outcome.step.code), f"no GPU can be had: {words}{outcome.step.reason}")
-    asks = "relocate" if parts.settings.on_failure == "relocate" else None
-    _hold(parts, outcome.step.reason, asks)
+    reason, asks = outcome.step.reason, None
+    if parts.settings.on_failure == "relocate":
+        if outcome.step.code is ExitCode.OTHER_HOST:
+            asks = "relocate"
+        else:  # a fault of the image or of the settings would go along, and each try is paid for
+            reason += "; nothing says that the host is at fault, so no other one is asked for"
+    _hold(parts, reason, asks)
     return None
 
 

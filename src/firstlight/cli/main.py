@@ -45,13 +45,14 @@ VERBS = (
     ("accept", "have ComfyUI say a sentence in a voice, and judge what comes out"),
     ("install", "put the tool and what goes with it on a volume, or take it off again"),
     ("pod", "configure, test, watch and move pods from outside"),
+    ("torch", "find the PyTorch that fits, and change it without breaking what works"),
     ("rehearse", "run a whole cold start on a simulated machine, without a GPU"),
     ("config", "show every setting and where it came from, or check a file of settings"),
     ("completion", "print the completion script of a shell"),
 )
 _MODULES = {verb: f"firstlight.cli.{verb}" for verb, _ in VERBS}
 # Verbs that have verbs of their own: the package that lists them.
-GROUPS = {"pod": "firstlight.cli.pods"}
+GROUPS = {"pod": "firstlight.cli.pods", "torch": "firstlight.cli.torches"}
 
 
 class Parser(argparse.ArgumentParser):

@@ -7,7 +7,7 @@ container is read again right before the write, and right after it.
 from __future__ import annotations
 
 from firstlight import errors
-from firstlight.fleet import names, plan
+from firstlight.fleet import plan
 from firstlight.fleet.plan import Plan
 from firstlight.providers.runpod.client import Client, CloudError
 from firstlight.providers.runpod.shapes import Container, Pod, Template
@@ -20,24 +20,6 @@ class NotDoneError(errors.Error):
     """It was not done, or somebody has undone it."""
 
     exit_code = errors.ExitCode.CLOUD
-
-
-async def find_template(cloud: Client, name_or_id: str) -> Template:
-    """A template of the account.
-
-    Raises:
-        UsageError: there is none; or it is somebody else's, who alone can change it.
-    """
-    try:
-        return await names.find_template(cloud, name_or_id)
-    except errors.UsageError:
-        try:
-            found = await cloud.template(name_or_id)
-        except CloudError:
-            found = None
-        if found is None:
-            raise
-    raise errors.UsageError(f"cannot change {plan.title(found)}: it is public and another account's; make a copy of it, and change that")
 
 
 async def apply(cloud: Client, wanted: Plan) -> Container:

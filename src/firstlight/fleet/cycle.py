@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Protocol
@@ -121,33 +121,44 @@ class Tell(Protocol):
         """Whose cycle, which (0 for none), and what; `leg`: only one leg of it has ended."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Ground:
-    """What all cycles of a test stand on."""
+    """What all cycles of a test stand on.
+
+    Attributes:
+        abandoned: nothing is finished any more.
+    """
 
     cloud: Client
-    http: httpx2.AsyncClient  # asks the pods
     standing: Standing
     access: Access
     ssh: Ssh | None
     patience: verifying.Patience
     meter: Meter
     tell: Tell
-    finishing: set[anyio.CancelScope] = field(default_factory=set)
+    http: httpx2.AsyncClient | None = None  # asks all pods; without it there is one for each
+    abandoned: bool = False
+    _finishing: set[anyio.CancelScope] = field(default_factory=set)
 
-    @contextmanager
-    def finish(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def finish(self) -> AsyncIterator[None]:
         """What is begun here is finished though all else is cancelled: an order whose answer nobody heard is the worst of all ends."""
         with anyio.CancelScope(shield=True) as scope:
-            self.finishing.add(scope)
+            if self.abandoned:
+                scope.cancel()
+            self._finishing.add(scope)
             try:
                 yield
             finally:
-                self.finishing.discard(scope)
+                self._finishing.discard(scope)
+        if scope.cancelled_caught:  # a scope of its own swallows the end: what follows would be done as if this had been
+            await anyio.lowlevel.checkpoint()
+            raise AssertionError
 
     def abandon(self) -> None:
-        """Leave even that."""
-        for scope in self.finishing:
+        """Leave even that, and what would be begun on the way out."""
+        self.abandoned = True
+        for scope in self._finishing:
             scope.cancel()
 
 
@@ -232,8 +243,8 @@ class _Course:
         )
 
 
-async def stop_and_start(on: Ground, subject: Subject, number: int, owe: Callable[[], None]) -> Cycle:
-    """Stop the pod, start it, and prove it. `owe` is called before the start, and promises what must be undone if we die.
+async def stop_and_start(on: Ground, subject: Subject, number: int) -> Cycle:
+    """Stop the pod, start it, and prove it. What must be undone if we die is promised before.
 
     Raises:
         CloudError: one that no later cycle would be spared.
@@ -244,7 +255,6 @@ async def stop_and_start(on: Ground, subject: Subject, number: int, owe: Callabl
         began = anyio.current_time()
         await stopped(on, subject)
         course.end(STOP, began)
-        owe()
         course.ordered = anyio.current_time()
         course.instance = subject.id
         await started(on, subject)
@@ -263,7 +273,7 @@ async def create_and_prove(on: Ground, subject: Subject, number: int, body: Mapp
     course = _Course(on, subject, number)
 
     async def way() -> Verified:
-        with on.finish():
+        async with on.finish():
             on.meter.begin(subject.id, subject.hourly, anyio.current_time())
             try:
                 made = await create.create(on.cloud, lease, body)
@@ -288,7 +298,7 @@ async def started(on: Ground, subject: Subject) -> None:
         Ended: it was refused.
         CloudError: one that no later cycle would be spared.
     """
-    with on.finish():
+    async with on.finish():
         on.meter.begin(subject.id, subject.hourly, anyio.current_time())
         try:
             await on.cloud.act(subject.id, "start")
@@ -305,25 +315,27 @@ async def started(on: Ground, subject: Subject) -> None:
 async def stopped(on: Ground, subject: Subject) -> None:
     """Bring a pod to a stop that the service shows, not one that it has promised; it is paid for until then.
 
+    Once begun, it is finished: a pod whose stop is under way looks like one that runs, and would be left as such.
+
     Raises:
         Ended: it did not stop in time.
         CloudError: RunPod does not let us, or knows no such pod.
     """
-    begun = anyio.current_time()
-    ordered: float | None = None
-    while not is_stopped(pod := await on.standing.pod(subject.id)):
-        now = anyio.current_time()
-        if now - begun > STOP_PATIENCE:
-            raise Ended(Outcome.NOT_STOPPED, f"{pod.status} still, {now - begun:.0f} s after the order to stop")
-        if "stop" in pod.actions and (ordered is None or now - ordered > _ORDER_AGAIN):
-            try:
-                with on.finish():
+    async with on.finish():
+        begun = anyio.current_time()
+        ordered: float | None = None
+        while not is_stopped(pod := await on.standing.pod(subject.id)):
+            now = anyio.current_time()
+            if now - begun > STOP_PATIENCE:
+                raise Ended(Outcome.NOT_STOPPED, f"{pod.status} still, {now - begun:.0f} s after the order to stop")
+            if "stop" in pod.actions and (ordered is None or now - ordered > _ORDER_AGAIN):
+                try:
                     await on.cloud.act(subject.id, "stop")
-                ordered = now
-            except CloudError as error:
-                # 409: something else is under way. The next look shows what came of it, as it does where nobody knows.
-                if error.status != 409 and not error.done:
-                    raise
+                    ordered = now
+                except CloudError as error:
+                    # 409: something else is under way. The next look shows what came of it, as it does where nobody knows.
+                    if error.status != 409 and not error.done:
+                        raise
     on.meter.end(subject.id, anyio.current_time())
 
 

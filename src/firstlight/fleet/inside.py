@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +13,9 @@ import httpx2
 
 import firstlight
 from firstlight import settings
+from firstlight.fleet import start
 from firstlight.providers.runpod.access import Access
 from firstlight.providers.runpod.shapes import Pod
-
-# Where the agent of a configured pod listens.
-PORT = 8421
 
 # Seconds. The proxy itself gives up after a hundred; the agent answers within a tenth.
 _TIMEOUT = httpx2.Timeout(20.0, connect=10.0)
@@ -101,14 +101,21 @@ def configured(pod: Pod) -> str:
     """What keeps this pod from telling anything; empty where nothing does. Pure."""
     if settings.TOKEN not in pod.env:
         return "firstlight is not configured in it"
-    if f"{PORT}/http" not in pod.ports:
-        return f"it does not publish {PORT}/http, where firstlight tells how it stands"
+    if f"{start.PORT}/http" not in pod.ports:
+        return f"it does not publish {start.PORT}/http, where firstlight tells how it stands"
     return ""
 
 
 def client(transport: httpx2.AsyncBaseTransport | None = None) -> httpx2.AsyncClient:
     """What asks pods, over the network unless told otherwise. It follows nobody elsewhere: the token is the pod's alone."""
-    return httpx2.AsyncClient(headers={"User-Agent": f"firstlight/{firstlight.__version__}"}, timeout=_TIMEOUT, transport=transport)
+    headers = {"User-Agent": f"firstlight/{firstlight.__version__}"}
+    return httpx2.AsyncClient(headers=headers, timeout=_TIMEOUT, transport=transport, verify=_trust())
+
+
+@functools.cache
+def _trust() -> ssl.SSLContext:
+    """Whose certificates are taken. To read them takes longer than all else that a client needs, so it is done once for all."""
+    return httpx2.create_ssl_context()
 
 
 async def ask(http: httpx2.AsyncClient, access: Access, pod: Pod) -> Report | Silence:
@@ -118,7 +125,7 @@ async def ask(http: httpx2.AsyncClient, access: Access, pod: Pod) -> Report | Si
         return Silence(why, final=True)
     headers = {"Authorization": f"Bearer {pod.env[settings.TOKEN]}", "Accept": "application/json"}
     try:
-        async with http.stream("GET", f"{access.address(pod.id, PORT)}/status.json", headers=headers) as response:
+        async with http.stream("GET", f"{access.address(pod.id, start.PORT)}/status.json", headers=headers) as response:
             content = b""
             async for piece in response.aiter_bytes():
                 content += piece

@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 from firstlight import settings
 from firstlight.apps import recipes
 from firstlight.apps.app import Kind
-from firstlight.fleet import inside
+from firstlight.fleet import inside, start
 from firstlight.fleet.inside import Report
 from firstlight.providers.runpod import shapes
 from firstlight.providers.runpod.shapes import Pod
 
 # Ports that the images of RunPod publish for people, and no app's.
-_NO_APPS = (inside.PORT, 8888)
+_NO_APPS = (start.PORT, 8888)
 
 _LONGEST_WORDS = 300
 

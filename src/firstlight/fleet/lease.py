@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from firstlight import errors, settings
+from firstlight.fleet import state
 from firstlight.system import clock
 
 # The variable by which a pod tells under which lease it was made.
 MARK = settings.LEASE
 
-STOP, TERMINATE = "stop", "terminate"
+START, STOP, TERMINATE = "start", "stop", "terminate"
 
 _SUFFIX = ".json"
 
@@ -34,7 +35,7 @@ class LeaseError(errors.Error):
 class Duty:
     """One thing that is owed. `successor` is the pod that makes it right: where that is gone, nothing is owed any more."""
 
-    action: str  # stop | terminate
+    action: str  # start | stop | terminate
     pod: str | None  # id; None: whatever carries this lease's mark
     successor: str | None = None
 
@@ -118,8 +119,8 @@ class Lease:
                 raise LeaseError(f"cannot open the lease {path}: {error.strerror}") from None
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if _same(path, descriptor):
-                    return cls(path, _read(path), descriptor)
+                if _same(path, descriptor) and (terms := read(path)) is not None:
+                    return cls(path, terms, descriptor)
             except BlockingIOError:
                 os.close(descriptor)
                 return None
@@ -176,9 +177,7 @@ class Lease:
 
 def folder(environment: Mapping[str, str], given: str | None = None) -> str:
     """Where leases are kept: `given`, or the user's directory of state."""
-    state = environment.get("XDG_STATE_HOME", "")
-    base = state if os.path.isabs(state) else os.path.join(environment.get("HOME") or os.path.expanduser("~"), ".local", "state")
-    return os.path.abspath(given) if given else os.path.join(base, "firstlight", "leases")
+    return os.path.abspath(given) if given else state.folder(environment, "leases")
 
 
 def paths(place: str) -> list[str]:
@@ -195,13 +194,34 @@ def paths(place: str) -> list[str]:
         raise LeaseError(f"cannot list the leases in {place}: {error.strerror}") from None
 
 
-def read(path: str) -> Terms:
-    """What a lease says, whoever holds it.
+def read(path: str) -> Terms | None:
+    """What a lease says, whoever holds it; None where it is gone.
 
     Raises:
         LeaseError: it cannot be read, or is none.
     """
-    return _read(path)
+    try:
+        with open(path, encoding="utf-8") as file:
+            told = json.load(file)
+        if told["version"] != 1:
+            raise LeaseError(f"cannot understand the lease {path}: it is of version {told['version']}")
+        duties = tuple(Duty(str(duty["action"]), duty["pod"], duty.get("successor")) for duty in told["duties"])
+        _moment(told["promised_at"])
+        return Terms(
+            id=str(told["id"]),
+            what=str(told["what"]),
+            host=str(told["host"]),
+            home=told["home"],
+            taken_at=str(told["taken_at"]),
+            promised_at=str(told["promised_at"]),
+            duties=duties,
+        )
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise LeaseError(f"cannot read the lease {path}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise LeaseError(f"cannot understand the lease {path}: {type(error).__name__}: {error}") from None
 
 
 def _write(path: str, terms: Terms) -> int:
@@ -252,29 +272,6 @@ def _plain(terms: Terms) -> dict[str, Any]:
         "promised_at": terms.promised_at,
         "duties": [{"action": duty.action, "pod": duty.pod, "successor": duty.successor} for duty in terms.duties],
     }
-
-
-def _read(path: str) -> Terms:
-    try:
-        with open(path, encoding="utf-8") as file:
-            told = json.load(file)
-        if told["version"] != 1:
-            raise LeaseError(f"cannot understand the lease {path}: it is of version {told['version']}")
-        duties = tuple(Duty(str(duty["action"]), duty["pod"], duty.get("successor")) for duty in told["duties"])
-        _moment(told["promised_at"])
-        return Terms(
-            id=str(told["id"]),
-            what=str(told["what"]),
-            host=str(told["host"]),
-            home=told["home"],
-            taken_at=str(told["taken_at"]),
-            promised_at=str(told["promised_at"]),
-            duties=duties,
-        )
-    except OSError as error:
-        raise LeaseError(f"cannot read the lease {path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise LeaseError(f"cannot understand the lease {path}: {type(error).__name__}: {error}") from None
 
 
 def _moment(stamp: str) -> float:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from firstlight.providers.runpod.shapes import Command, Pod
-
-# Words of a start command that are one line for a shell.
-_IN_A_LINE = re.compile(r"(?:^|[\s;&|/'\"])firstlight(?:\.pyz)?\s+run\b")
+from firstlight.fleet import start
+from firstlight.providers.runpod.shapes import Pod
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +56,7 @@ def listed(pod: Pod) -> Listed:
         uptime=pod.uptime,
         created_at=pod.created_at,
         started_at=pod.started_at,
-        firstlight=starts_firstlight(pod.command),
+        firstlight=start.runs_firstlight((*pod.command.entrypoint, *pod.command.cmd)),
     )
 
 
@@ -72,10 +68,3 @@ def plain(pods: Sequence[Listed]) -> dict[str, Any]:
 def hourly(pods: Sequence[Listed]) -> float:
     """USD an hour for all of them."""
     return round(sum(pod.cost for pod in pods), 4)
-
-
-def starts_firstlight(command: Command) -> bool:
-    """Whether `firstlight run` is what a container is started with."""
-    words = (*command.entrypoint, *command.cmd)
-    programs = [place for place, word in enumerate(words) if os.path.basename(word) in ("firstlight", "firstlight.pyz")]
-    return any(words[place + 1 : place + 2] == ("run",) for place in programs) or any(_IN_A_LINE.search(word) for word in words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
@@ -42,10 +43,14 @@ async def find_all(cloud: Client, names_or_ids: Iterable[str]) -> tuple[Pod, ...
             raise
         # A key may be good for a pod alone, as the one that RunPod puts into it is.
         pods = ()
+    there = {word for pod in pods for word in (pod.id, pod.name)}
     for name in asked:
-        if not _is_there(pods, name) and _ID.fullmatch(name):
+        if name not in there and _ID.fullmatch(name):
             pods += await _alone(cloud, name)
-    found = [pick(pods, name, "pod") for name in asked]
+    # Looked up, since a fleet's names may be as many as its pods; what this leaves is an error of one kind or the other.
+    often = Counter(pod.name for pod in pods)
+    meant = {pod.name: pod for pod in pods if pod.name and often[pod.name] == 1} | {pod.id: pod for pod in pods}
+    found = [meant.get(name) or pick(pods, name, "pod") for name in asked]
     return tuple({pod.id: pod for pod in found}.values())
 
 
@@ -63,9 +68,20 @@ async def find_template(cloud: Client, name_or_id: str) -> Template:
     """The one template of the account that is meant.
 
     Raises:
-        UsageError: there is none, or there are several of that name.
+        UsageError: there is none, or there are several of that name; or it is somebody else's, who alone can change it.
     """
-    return pick(await cloud.templates(), name_or_id, "template")
+    try:
+        return pick(await cloud.templates(), name_or_id, "template")
+    except errors.UsageError:
+        try:
+            found = await cloud.template(name_or_id)
+        except CloudError:
+            found = None
+        if found is None:
+            raise
+    raise errors.UsageError(
+        f"cannot change template {found.id} ({found.name}): it is public and another account's; make a copy of it, and change that"
+    )
 
 
 def pick(things: Sequence[_Named], asked: str, kind: str) -> _Named:
@@ -84,10 +100,6 @@ def pick(things: Sequence[_Named], asked: str, kind: str) -> _Named:
         ids = ", ".join(sorted(thing.id for thing in called))
         raise errors.UsageError(f"cannot tell which {kind} {asked!r} is: {len(called)} have that name; say which by its id: {ids}")
     raise errors.UsageError(f"cannot find the {kind} {asked!r}: {_nearest(things, asked, kind)}")
-
-
-def _is_there(things: Iterable[Container], asked: str) -> bool:
-    return any(asked in (thing.id, thing.name) for thing in things)
 
 
 def _nearest(things: Sequence[_Named], asked: str, kind: str) -> str:

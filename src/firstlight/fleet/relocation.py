@@ -97,6 +97,8 @@ def refusal(pod: shapes.Pod, inside: Report | Silence, wish: Wish) -> str | None
         return "it is locked"
     if pod.gpu is None:
         return "it has no GPU whose host could be at fault"
+    if isinstance(inside, Report) and inside.moving and not wish.holds:
+        return "it is moving itself, with its own key"
     if pod.persistent:
         return "its volume lies on its host, and would be gone with it (copy what you need, and use a network volume)"
     if not pod.mounts and not wish.disk_may_go:
@@ -133,34 +135,51 @@ async def begin(
     Raises:
         NotMovedError, CloudError, LeaseError: as `relocate` does.
     """
-    what = f"move {pod.id}"
-    _refuse_second(place, what, pod)
+    mine = Lease.take(place, f"move {pod.id}")
+    try:
+        await _be_alone(cloud, place, mine, pod)  # after it was taken: of two that begin at once, at least one sees the other
+        hourly = cost.rate(pod, await _price(cloud, pod))
+    except BaseException:
+        mine.close()  # it owes nothing yet
+        raise
     move = Move(
         cloud=cloud,
         access=access,
-        lease=Lease.take(place, what),
+        lease=mine,
         pod=pod,
         broken=frozenset(inside.granted if isinstance(inside, Report) else ()),
         wish=wish,
         meter=cost.Meter(cap=wish.cap),
-        hourly=cost.rate(pod, await _price(cloud, pod)),
+        hourly=hourly,
         tell=tell,
         http=http,
     )
     return await relocate(move)
 
 
-def _refuse_second(place: str, what: str, pod: shapes.Pod) -> None:
-    """Two moves of one pod would pay for two new ones."""
+async def _be_alone(cloud: Client, place: str, mine: Lease, pod: shapes.Pod) -> None:
+    """Two moves of one pod would pay for two new ones. What a move that was killed has left is finished, or undone, before another begins.
+
+    Raises:
+        NotMovedError: there is another one, or was.
+    """
     for path in leases.paths(place):
         try:
-            terms, lease = leases.read(path), Lease.adopt(path)
+            terms = leases.read(path)
+            if path == mine.path or terms is None or terms.what != mine.terms.what:
+                continue
+            away = await sweep.elsewhere(cloud, terms)
+            other = None if away else Lease.adopt(path)
         except LeaseError:
             continue  # one that cannot be read stops nobody; a sweep tells of it
-        if lease is not None:
-            lease.release()
-        elif terms.what == what:
-            raise NotMovedError(f"cannot move {pod.id}: it is being moved already, under the lease {terms.id}")
+        if other is None:
+            raise NotMovedError(f"cannot move {pod.id}: {away or 'it is being moved already'}, under the lease {terms.id}")
+        turned = any(duty.pod == pod.id for duty in other.duties)
+        left = await sweep.settle(cloud, other, _PATIENCE)
+        if left:
+            raise NotMovedError(f"cannot move {pod.id}: an earlier move of it still owes something: {left[0].words}")
+        if turned:
+            raise NotMovedError(f"cannot move {pod.id}: an earlier move of it was interrupted, and is finished now")
 
 
 async def _price(cloud: Client, pod: shapes.Pod) -> shapes.Price | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from firstlight import errors
+from firstlight.fleet import state
 from firstlight.providers.runpod.shapes import Endpoint
 from firstlight.system import running
 from firstlight.system.running import Finished
@@ -82,11 +83,8 @@ class SshError(errors.Error):
 
 
 def default_folder(environment: Mapping[str, str]) -> str:
-    """Where pinned host keys are kept: in the user's state directory."""
-    state = environment.get("XDG_STATE_HOME", "")
-    if not os.path.isabs(state):
-        state = os.path.join(os.path.expanduser("~"), ".local", "state")
-    return os.path.join(state, "firstlight", "known-hosts")
+    """Where pinned host keys are kept: in the user's directory of state."""
+    return state.folder(environment, "known-hosts")
 
 
 def argv(ssh: Ssh, endpoint: Endpoint, pin: Pin, words: Sequence[str]) -> list[str]:

@@ -54,7 +54,7 @@ class Standing:
         self._wanted.set()
         await question.told.wait()
         if isinstance(question.answer, CloudError):
-            raise question.answer
+            raise question.answer.again()
         assert question.answer is not None
         return question.answer
 

@@ -38,7 +38,7 @@ DEFAULTS: Mapping[str, tuple[str, ...]] = {"with": (IMAGE_START,), "on-failure":
 
 _OPTIONS = {option.name: option for option in settings.OPTIONS}
 _NAMES_IMAGE_START = re.compile(rf"(?<![\w./-]){re.escape(IMAGE_START)}(?![\w./-])")
-_RUNS_FIRSTLIGHT = re.compile(r"(?:^|[\s/\"'])firstlight(?:\.pyz)?[\"']?\s+run(?:\s|$)", re.MULTILINE)
+_RUNS_FIRSTLIGHT = re.compile(r"(?:^|[\s;&|(/\"'])firstlight(?:\.pyz)?[\"']?\s+run(?:\s|$)", re.MULTILINE)
 _SHELLS = ("sh", "bash", "dash")
 
 

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 import anyio
 
 from firstlight.fleet import create, lease as leases
-from firstlight.fleet.lease import MARK, STOP, TERMINATE, Duty, Lease, LeaseError, Terms
+from firstlight.fleet.lease import MARK, START, STOP, TERMINATE, Duty, Lease, LeaseError, Terms
 from firstlight.providers.runpod import shapes
 from firstlight.providers.runpod.client import Client, CloudError
 
 # Seconds between two looks at what is under way.
 _PAUSE = 5.0
+
+# What the service shows once an order has come about.
+_SHOWN = {START: shapes.RUNNING, STOP: shapes.EXITED}
 
 
 @dataclass(frozen=True)
@@ -44,15 +47,20 @@ async def fulfil_one(cloud: Client, lease: Lease, duty: Duty) -> Owed | None:
 
 
 async def settle(cloud: Client, lease: Lease, patience: float) -> tuple[Owed, ...]:
-    """Do what a lease owes until nothing is left, and close it; or until `patience` is over: then what is left is for a sweep."""
-    until = anyio.current_time() + patience
-    while left := await fulfil(cloud, lease):
-        if anyio.current_time() + _PAUSE > until:
-            lease.release()
-            return left
-        await anyio.sleep(_PAUSE)
-    lease.close()
-    return ()
+    """Do what a lease owes until nothing is left, and close it; or for `patience` seconds: then what is left is for a sweep.
+
+    It ends by then also where the service does not answer: whoever shields this from an end need not wait for longer.
+    """
+    known: dict[Duty, Owed] = {}
+    with anyio.move_on_after(patience):
+        while left := await fulfil(cloud, lease):
+            known = {owed.duty: owed for owed in left}
+            await anyio.sleep(_PAUSE)
+    if not lease.duties:
+        lease.close()
+        return ()
+    lease.release()
+    return tuple(known.get(duty) or Owed(duty, f"there was no time left to {words(duty)}", waits=True) for duty in lease.duties)
 
 
 async def _fulfil(cloud: Client, lease: Lease, duty: Duty) -> Owed | None:
@@ -67,22 +75,24 @@ async def _fulfil(cloud: Client, lease: Lease, duty: Duty) -> Owed | None:
         successor = await _pod(cloud, duty.successor)
         if successor is None or successor.status == shapes.TERMINATED:
             return None  # what was to replace it is gone: it may be the only one that is left
+        if successor.status != shapes.RUNNING:  # it was proven once; whether it ever gets a GPU again, nobody knows
+            return Owed(duty, f"{duty.pod} stays while {successor.id}, which replaces it, is {successor.status}", waits=True)
     if duty.action == TERMINATE:
         await cloud.terminate(duty.pod)
         return None
-    if duty.action == STOP:
-        return await _stop(cloud, duty, pod)
+    if duty.action in _SHOWN:
+        return await _turn(cloud, duty, pod)
     return Owed(duty, f"cannot do {duty.action!r}: this version knows no such duty", waits=False)
 
 
-async def _stop(cloud: Client, duty: Duty, pod: shapes.Pod) -> Owed | None:
-    """Stopped is what the service shows as stopped: a start that is under way may come after our word."""
-    if pod.status == shapes.EXITED:
+async def _turn(cloud: Client, duty: Duty, pod: shapes.Pod) -> Owed | None:
+    """Stopped, or started, is what the service shows as such: what was ordered before may come about after our word."""
+    if pod.status == _SHOWN[duty.action]:
         return None
-    if "stop" in pod.actions:
-        await cloud.act(pod.id, "stop")
-        return Owed(duty, f"{pod.id} is being stopped", waits=True)
-    return Owed(duty, f"{pod.id} is {pod.status}, and cannot be stopped now", waits=True)
+    if duty.action in pod.actions:
+        await cloud.act(pod.id, duty.action)
+        return Owed(duty, f"{pod.id} was told to {duty.action}", waits=True)
+    return Owed(duty, f"{pod.id} is {pod.status}, and takes no order to {duty.action} now", waits=True)
 
 
 async def _end_marked(cloud: Client, lease: Lease, duty: Duty) -> Owed | None:
@@ -118,7 +128,8 @@ class Found:
     """One lease, and what became of it.
 
     Attributes:
-        state: lives (its process does its own), elsewhere (only there can be told whether it lives), unreadable, or left.
+        state: lives (its process does its own), elsewhere (only there can be told whether it lives), unreadable (or nobody says
+            whether it lives), or left.
         owed: what it still owes, after all that was done.
         settled: it was left, and owes nothing any more.
     """
@@ -147,37 +158,45 @@ async def sweep(cloud: Client, place: str, *, act: bool) -> Swept:
         LeaseError: the folder cannot be listed.
     """
     pods = await cloud.pods()
-    found = [await _sweep(cloud, path, act=act) for path in leases.paths(place)]
+    found = [one for path in leases.paths(place) if (one := await _sweep(cloud, path, act=act)) is not None]
     known = {one.terms.id for one in found if one.terms is not None}
     strangers = tuple(pod for pod in pods if pod.env.get(MARK, "") not in {"", *known} and pod.status != shapes.TERMINATED)
     return Swept(leases=tuple(found), strangers=strangers)
 
 
-async def _sweep(cloud: Client, path: str, *, act: bool) -> Found:
+async def _sweep(cloud: Client, path: str, *, act: bool) -> Found | None:
+    """One lease; None where its process has closed it meanwhile. What is wrong with one is no matter of the others."""
+    terms = None
     try:
         terms = leases.read(path)
-        elsewhere = await _elsewhere(cloud, terms)
-        if elsewhere:
-            return Found(path=path, state="elsewhere", words=elsewhere, terms=terms)
+        if terms is None:
+            return None
+        away = await elsewhere(cloud, terms)
+        if away:
+            return Found(path=path, state="elsewhere", words=away, terms=terms)
         lease = Lease.adopt(path)
-    except LeaseError as error:
-        return Found(path=path, state="unreadable", words=str(error))
-    if lease is None:
-        return Found(path=path, state="lives", words="its process lives, and does its own", terms=terms)
+        if lease is None:
+            return Found(path=path, state="lives", words="its process lives, and does its own", terms=terms)
+        try:
+            return await _sweep_left(cloud, lease, act=act)
+        finally:
+            lease.release()
+    except (CloudError, LeaseError) as error:
+        return Found(path=path, state="unreadable", words=str(error), terms=terms)
+
+
+async def _sweep_left(cloud: Client, lease: Lease, *, act: bool) -> Found:
     terms = lease.terms  # as it is now that nobody else writes it
-    try:
-        if not act:
-            owed = tuple(Owed(duty, words(duty), waits=False) for duty in lease.duties)
-            return Found(path=path, state="left", words="its process is gone", terms=terms, owed=owed)
-        owed = await fulfil(cloud, lease)
-        if not owed:
-            lease.close()
-        return Found(path=path, state="left", words="its process is gone", terms=terms, owed=owed, settled=not owed)
-    finally:
-        lease.release()
+    if not act:
+        owed = tuple(Owed(duty, words(duty), waits=False) for duty in lease.duties)
+        return Found(path=lease.path, state="left", words="its process is gone", terms=terms, owed=owed)
+    owed = await fulfil(cloud, lease)
+    if not owed:
+        lease.close()
+    return Found(path=lease.path, state="left", words="its process is gone", terms=terms, owed=owed, settled=not owed)
 
 
-async def _elsewhere(cloud: Client, terms: Terms) -> str | None:
+async def elsewhere(cloud: Client, terms: Terms) -> str | None:
     """Why a lease is not ours to judge: a lock tells nothing across machines. None where it is."""
     if terms.home is not None:
         if terms.home == os.environ.get("RUNPOD_POD_ID"):

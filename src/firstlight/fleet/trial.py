@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,8 +11,8 @@ import anyio
 from firstlight import errors
 from firstlight.fleet import cycle as cycles, sweep
 from firstlight.fleet.cycle import Cycle, Ended, Ground, Outcome, Subject
-from firstlight.fleet.lease import STOP, Duty, Lease, paths, read
-from firstlight.fleet.record import Mode, Record, Return
+from firstlight.fleet.lease import START, STOP, Duty, Lease, LeaseError, paths, read
+from firstlight.fleet.record import Mode, Plan, Record, Return
 from firstlight.providers.runpod.client import CloudError
 from firstlight.system import clock
 
@@ -73,6 +73,7 @@ class Trial:
 
     Attributes:
         bodies: what a pod like each subject is created from; for Mode.RECREATE alone.
+        kept: leases of a run that was killed, by the pod that this one brings back in its place.
         pause: seconds after a start that was refused: another at once would be, too.
         ended: why it ended early; None while nothing has ended it.
         error: what ended it, where that was an error.
@@ -86,9 +87,9 @@ class Trial:
     pause: float
     stands: Mapping[str, Stand]
     bodies: Mapping[str, Mapping[str, Any]]
+    kept: dict[str, Lease] = field(default_factory=dict)
     ended: str | None = None
     error: errors.Error | None = None
-    abandoned: bool = False
     not_returned: list[str] = field(default_factory=list)
     _scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
@@ -111,7 +112,6 @@ class Trial:
 
     def abandon(self) -> None:
         """Do not even bring them back: what is owed is in the leases."""
-        self.abandoned = True
         self._scope.cancel()
         self.on.abandon()
 
@@ -143,9 +143,12 @@ class Trial:
     async def _test(self, subject: Subject) -> None:
         plan = self.record.plan
         stand = self.stands[subject.id]
-        # A pod that ran before, or is to go on running, is no debt.
-        owing = plan.mode is Mode.RECREATE or not (subject.was_running or plan.keep_running)
-        lease = Lease.take(self.leases, f"{title(plan.id)}: pod {subject.id}") if owing else None
+        duty = _back(plan, subject) if plan.mode is Mode.STOP_START else None
+        lease = self.kept.pop(subject.id, None)
+        if lease is None and (duty is not None or plan.mode is Mode.RECREATE):
+            lease = Lease.take(self.leases, f"{title(plan.id)}pod {subject.id}")
+            if duty is not None:
+                lease.promise(duty)
         try:
             for number in tuple(stand.left):
                 if not self.on.meter.allows(subject.hourly, anyio.current_time()):
@@ -153,8 +156,7 @@ class Trial:
                 await anyio.lowlevel.checkpoint()
                 stand.returned = False
                 if plan.mode is Mode.STOP_START:
-                    owe = (lambda: lease.promise(Duty(STOP, subject.id))) if lease else lambda: None
-                    cycle = await cycles.stop_and_start(self.on, subject, number, owe)
+                    cycle = await cycles.stop_and_start(self.on, subject, number)
                 else:
                     assert lease is not None
                     try:
@@ -176,7 +178,7 @@ class Trial:
 
     async def _terminate(self, subject: Subject, lease: Lease) -> None:
         """End what a cycle has created; a creation that nobody heard of is left to the end."""
-        with self.on.finish():
+        async with self.on.finish():
             left = await sweep.fulfil(self.on.cloud, lease)
             if not left:
                 self.on.meter.end(subject.id, anyio.current_time())
@@ -187,7 +189,7 @@ class Trial:
                 lease.close()
             return
         try:
-            with self.on.finish():
+            async with self.on.finish():
                 try:
                     ok, words = await self._returned(subject, lease)
                 except (CloudError, Ended) as error:
@@ -210,43 +212,67 @@ class Trial:
             assert lease is not None
             left = await sweep.settle(self.on.cloud, lease, _PATIENCE)
             return not left, "; ".join(owed.words for owed in left) or "all that was created is terminated"
-        if lease is not None:
-            self.on.tell(subject, 0, "is being stopped again", leg=False)
-            await cycles.stopped(self.on, subject)
-            lease.close()
-            return True, "stopped again, as it was"
-        if not subject.was_running:
+        if _back(self.record.plan, subject) is None:
             return True, "goes on running, as told"
+        words = await (self._started(subject) if subject.was_running else self._stopped(subject))
+        if lease is not None:
+            lease.close()
+        return True, words
+
+    async def _stopped(self, subject: Subject) -> str:
+        self.on.tell(subject, 0, "is being stopped again", leg=False)
+        await cycles.stopped(self.on, subject)
+        return "stopped again, as it was"
+
+    async def _started(self, subject: Subject) -> str:
         if not cycles.is_stopped(await self.on.standing.pod(subject.id)):
-            return True, "goes on running, as before"
+            return "goes on running, as before"
         for again in reversed(range(_TRIES)):
             try:
                 await cycles.started(self.on, subject)
-                return True, "started again: it was running before"
             except Ended:
                 if not again:
                     raise
-            await anyio.sleep(self.pause)
-        raise AssertionError
+                await anyio.sleep(self.pause)
+            else:
+                break
+        return "started again: it was running before"
+
+
+def _back(plan: Plan, subject: Subject) -> Duty | None:
+    """What brings a pod that is stopped and started back to how it was; None where it is to go on running, whatever it did before. Pure."""
+    if subject.was_running:
+        return Duty(START, subject.id)
+    return None if plan.keep_running else Duty(STOP, subject.id)
 
 
 def title(test_id: str) -> str:
-    """What the leases of a test are called."""
-    return f"pod test {test_id}"
+    """What the names of the leases of a test begin with."""
+    return f"pod test {test_id}: "
 
 
-async def settle_last(on: Ground, place: str, test_id: str) -> Iterable[str]:
-    """Do what a run of this test that was killed has left undone. What is left still, in words.
+async def settle_last(on: Ground, place: str, test_id: str, stands: Mapping[str, Stand]) -> tuple[list[str], dict[str, Lease]]:
+    """Do what a run of this test that was killed has left undone. What is left still, in words; and the leases for `Trial.kept`.
+
+    A pod that is to be started again is not: the run that goes on with it will see to that.
 
     Raises:
         CloudError: RunPod does not let us.
-        LeaseError: a lease cannot be read.
+        LeaseError: a lease cannot be written.
     """
     words: list[str] = []
+    kept: dict[str, Lease] = {}
     for path in paths(place):
-        if not read(path).what.startswith(title(test_id)):
+        try:
+            terms = read(path)
+            lease = Lease.adopt(path) if terms is not None and terms.what.startswith(title(test_id)) else None
+        except LeaseError:
+            continue  # perhaps nothing of this test; a sweep tells of it
+        if lease is None:
             continue
-        lease = Lease.adopt(path)
-        if lease is not None:
+        back = next((duty.pod for duty in lease.duties if duty.action == START and duty.pod in stands), None)
+        if back is not None and not stands[back].returned:
+            kept[back] = lease
+        else:
             words += [owed.words for owed in await sweep.settle(on.cloud, lease, _PATIENCE)]
-    return words
+    return words, kept

@@ -99,7 +99,7 @@ async def verify(
 ) -> Verified:
     """Follow a pod until it serves, or until it is clear that it will not.
 
-    `http` asks the pod (inside.client(); one can ask many); without it there is one for this pod alone. `tell` hears of each leg as it ends. Without `ssh` its legs are left out. A pod that holds for a fault ends it at once.
+    `http` asks the pod (inside.client()); without it there is one for this pod alone, and so it is for a fleet: RunPod's proxy has another name for each pod, and a client's work for one request grows with how many are under way in it. `tell` hears of each leg as it ends. Without `ssh` its legs are left out. A pod that holds for a fault ends it at once.
 
     Raises:
         CloudError: RunPod knows no such pod, or does not take the key.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -11,7 +10,8 @@ import anyio.abc
 import httpx2
 
 from firstlight import errors
-from firstlight.fleet import inside, relocation, watching
+from firstlight.fleet import inside, moves, relocation, watching
+from firstlight.fleet.lease import LeaseError
 from firstlight.fleet.watching import Seen, Told
 from firstlight.providers.runpod import shapes
 from firstlight.providers.runpod.access import Access
@@ -23,8 +23,6 @@ _AT_ONCE = 16
 # Seconds until a pod that could not be moved is tried again. What was in the way seldom goes away in less.
 _AGAIN = 900.0
 
-_DAY = 86400.0
-
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
@@ -34,7 +32,7 @@ class Rules:
         moves: pods are moved off it; otherwise it is only told.
         per_day: so many moves at most in any day, those that failed included.
         wish: what a move of this pod may take.
-        place: the folder of leases.
+        place: the folder of leases, where the moves are counted as well.
     """
 
     every: float
@@ -62,7 +60,6 @@ class Watch:
     looked: dict[str, Seen] = field(default_factory=dict)
     _moving: set[str] = field(default_factory=set)
     _not_before: dict[str, float] = field(default_factory=dict)
-    _moves: deque[float] = field(default_factory=deque)
     _full: bool = False  # it was told that the day's moves are used up
     _deaf: bool = False  # it was told that RunPod does not answer
 
@@ -133,29 +130,34 @@ class Watch:
 
     def _consider(self, pod: shapes.Pod, group: anyio.abc.TaskGroup) -> None:
         """Move it, where the rules allow that now."""
-        now = anyio.current_time()
-        if not self.rules.moves or pod.id in self._moving or now < self._not_before.get(pod.id, now):
+        if not self.rules.moves or pod.id in self._moving or anyio.current_time() < self._not_before.get(pod.id, 0.0):
             return
         told = self.looked[pod.id].inside or inside.Silence("it was not asked")
         wish = self.rules.wish(pod)
         why = relocation.refusal(pod, told, wish)
         if why is not None:
-            self._not_before[pod.id] = now + _AGAIN
-            self.tell(Told(event="not-moved", pod=pod.id, words=f"cannot move it: {why}"))
+            self._put_off(pod, f"cannot move it: {why}")
             return
-        while self._moves and self._moves[0] <= now - _DAY:
-            self._moves.popleft()
-        if len(self._moves) >= self.rules.per_day:
+        try:
+            claimed = moves.claim(self.rules.place, self.rules.per_day)
+        except LeaseError as error:
+            self._put_off(pod, str(error))
+            return
+        if not claimed:
             if not self._full:
                 self.tell(
-                    Told(event="not-moved", pod=pod.id, words=f"cannot move it: there were {len(self._moves)} moves in a day already")
+                    Told(event="not-moved", pod=pod.id, words=f"cannot move it: there were {self.rules.per_day} moves in a day already")
                 )
             self._full = True
             return
         self._full = False
-        self._moves.append(now)
         self._moving.add(pod.id)
         group.start_soon(self._move, pod, told, wish)
+
+    def _put_off(self, pod: shapes.Pod, words: str) -> None:
+        """It cannot be moved, and not in a moment either."""
+        self._not_before[pod.id] = anyio.current_time() + _AGAIN
+        self.tell(Told(event="not-moved", pod=pod.id, words=words))
 
     async def _move(self, pod: shapes.Pod, told: inside.Report | inside.Silence, wish: relocation.Wish) -> None:
         def tell(step: relocation.Step) -> None:
@@ -164,8 +166,7 @@ class Watch:
         try:
             moved = await relocation.begin(self.cloud, self.access, pod, told, wish, place=self.rules.place, tell=tell, http=self.http)
         except errors.Error as error:
-            self._not_before[pod.id] = anyio.current_time() + _AGAIN
-            self.tell(Told(event="not-moved", pod=pod.id, words=str(error)))
+            self._put_off(pod, str(error))
         else:
             if self.wanted is not None:
                 self.wanted = self.wanted - {pod.id} | {moved.new.id}

@@ -46,7 +46,9 @@ def watcher(loop: Loop, environment: Mapping[str, str], paths: Sequence[str], ke
 
 def torch(loop: Loop, environment: Mapping[str, str], interpreter: str) -> Process:
     """Start asking the PyTorch of another interpreter. Raises OSError when that cannot be executed."""
-    return loop.start(system_loop.program("torch_facts", interpreter=interpreter), environment, name="torch")
+    # Its interpreter would leave compiled modules in somebody else's environment: a probe leaves no trace.
+    quiet = {**environment, "PYTHONDONTWRITEBYTECODE": "1"}
+    return loop.start(system_loop.program("torch_facts", interpreter=interpreter), quiet, name="torch")
 
 
 def _start(

@@ -62,6 +62,9 @@ def run(port: str, patience: float) -> None:
         entry = (ask(port, "/history/" + prompt, patience) or {}).get(prompt)
         status = (entry or {}).get("status") or {}
         if status.get("completed") or status.get("status_str") == "success":
+            # What comes next is still the first that a person asked for.
+            with contextlib.suppress(OSError, ValueError):
+                ask(port, "/history", patience, {"delete": [prompt]})
             return
         if status.get("status_str") == "error":
             raise NotRun("the prompt failed: {}".format(failure(status.get("messages") or [])))

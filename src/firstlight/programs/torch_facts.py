@@ -17,6 +17,17 @@ def say(step: str, **fields: Any) -> None:
     os.write(1, (json.dumps(fields) + "\n").encode("utf-8", "backslashreplace"))
 
 
+def architectures(torch: Any) -> list[str]:
+    """What it has code for. Its own get_arch_list() gives nothing where CUDA does not work, which is where the answer matters most."""
+    found = list(torch.cuda.get_arch_list())
+    if not found and torch.version.cuda:
+        try:
+            found = torch._C._cuda_getArchFlags().split()  # noqa: SLF001 - nothing public tells it without a GPU
+        except AttributeError:  # and this may go
+            pass
+    return found
+
+
 def main() -> None:
     """Import torch, then ask it."""
     say("interpreter", version=sys.version.split()[0])
@@ -25,7 +36,7 @@ def main() -> None:
     except Exception as error:  # whatever breaks in somebody else's import is the answer
         say("import", error="%s: %s" % (type(error).__name__, error))
         return
-    say("import", version=str(torch.__version__), cuda_build=torch.version.cuda, arch_list=list(torch.cuda.get_arch_list()))
+    say("import", version=str(torch.__version__), cuda_build=torch.version.cuda, arch_list=architectures(torch))
     say("initializing")
     message = ""
     try:

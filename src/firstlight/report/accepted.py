@@ -55,7 +55,8 @@ def encode(verdict: Verdict) -> dict[str, Any]:
 
 def brief(verdict: Verdict) -> dict[str, Any]:
     """The verdict alone, as the journal keeps it."""
-    gates = {one.gate: one.outcome.value for one in verdict.attempts[-1].findings}
+    said = {Outcome.PASSED: True, Outcome.FAILED: False}  # None: it was not checked, or is advice
+    gates = [{"gate": one.gate, "ok": said.get(one.outcome)} for one in verdict.attempts[-1].findings]
     return {"ok": verdict.ok, "cold": verdict.cold, "seconds": round(verdict.seconds, 3), "gates": gates, "words": sentence(verdict)}
 
 

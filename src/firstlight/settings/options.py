@@ -96,7 +96,7 @@ GROUPS = {
             "exit",
             values.choice("exit", "hold", "relocate"),
             "exit|hold|relocate",
-            "what to do when no GPU can be had: end, stay up for a person to log in, or ask for another host",
+            "what to do when no GPU can be had: end, stay up for a person to log in, or ask for another host where this one is at fault",
         ),
         Option(
             "holder", "60s", values.DURATION_OR_OFF, "TIME", "how long to hold the driver open for the app's own start; 0 for not at all"

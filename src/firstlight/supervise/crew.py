@@ -9,6 +9,7 @@ from firstlight import settings as own_settings
 from firstlight.apps import app as apps, cuda_lines
 from firstlight.supervise import leftovers, notify, restart
 from firstlight.supervise.checker import Checker
+from firstlight.supervise.pace import Pace
 from firstlight.system import clock, instance as instances
 
 if TYPE_CHECKING:
@@ -37,8 +38,10 @@ def build(
     variables: Mapping[str, str],
     tell: Callable[[str], None],
     chosen: Chosen | None,
+    started: float,
 ) -> Crew:
-    """Build all that the settings ask for, and start nothing. `variables` is the environment that we were started with."""
+    """Build all that the settings ask for, and start nothing. `variables` is the environment that we were started with,
+    `started` when the run began."""
     checks = () if chosen is None else chosen.checks
     companions = () if chosen is None else chosen.companions
     theirs = {*notify.OURS, *notify.PASSED, *own_settings.NOT_FOR_APPS}
@@ -56,6 +59,9 @@ def build(
         journal.listeners.append(manager.hear)
     if any(check.kind.value == "notify" for check in checks):
         crew.inbox = notify.Inbox(loop, instance, journal.boot, checker.notified)
+    ends = {} if chosen is None or chosen.recipe is None else chosen.recipe.legs
+    if ends or settings.budget:
+        crew.pace = Pace(loop, journal, ends, budget=settings.budget, started=started, tell=tell)
     if chosen is not None and chosen.recipe is not None and chosen.recipe.look:
         from firstlight.supervise.symptoms import Symptoms
 
@@ -119,6 +125,7 @@ class Crew:
         self.inbox: notify.Inbox | None = None
         self.sessions: Sessions | None = None
         self.symptoms: Symptoms | None = None
+        self.pace: Pace | None = None
         self._loop = loop
         self._journal = journal
         self._settings = settings
@@ -170,6 +177,9 @@ class Crew:
     def printed(self, name: str, line: str) -> None:
         """The pump has found the line of a pattern or of a log check."""
         self._checker.printed(name, line)
+        if self.pace is not None:
+            pace = self.pace
+            self._call(lambda: pace.printed(name))
         if self.symptoms is not None:
             symptoms = self.symptoms
             self._call(lambda: symptoms.printed(name, line))

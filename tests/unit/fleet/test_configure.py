@@ -13,7 +13,7 @@ from firstlight.cli import main, run as run_verb
 from firstlight.fleet import configure as fleet, plan as plans, previous, start
 from firstlight.fleet.plan import Plan
 from firstlight.providers.runpod import shapes
-from firstlight.report import plan as report
+from firstlight.report.pods import plan as report
 
 TOKEN = "t" * 43
 APP = ("python3", "/workspace/ComfyUI/main.py", "--listen")

@@ -10,7 +10,7 @@ import pytest
 from cloud import virtual
 
 from firstlight import errors
-from firstlight.fleet import listing, power
+from firstlight.fleet import power, start
 from firstlight.providers.runpod import shapes
 from firstlight.providers.runpod.access import Access
 from firstlight.providers.runpod.client import Client
@@ -128,4 +128,4 @@ def test_what_a_stop_costs(mounts: dict[str, Any], words: str) -> None:
     ],
 )
 def test_whether_a_pod_starts_firstlight(command: Command, is_ours: bool) -> None:
-    assert listing.starts_firstlight(command) is is_ours
+    assert start.runs_firstlight((*command.entrypoint, *command.cmd)) is is_ours

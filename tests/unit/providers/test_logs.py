@@ -16,7 +16,7 @@ from scripted import KEY, Service, problem
 
 from firstlight.providers.runpod import logs, shapes
 from firstlight.providers.runpod.client import CloudError
-from firstlight.providers.runpod.events import Event, Reader
+from firstlight.providers.runpod.events import LONGEST, Event, Reader
 
 
 def read(*pieces: bytes) -> list[Event]:
@@ -247,3 +247,20 @@ def test_what_does_not_pass_ends_it(connections: Sequence[Any], words: str, requ
 
     assert words in str(caught.value)
     assert len(stream.service.requests) == requests
+
+
+def test_an_event_that_never_ends_does_not_grow_for_ever() -> None:
+    reader = Reader()
+    for _ in range(6):
+        assert list(reader.read(b"data: " + b"x" * (1 << 20) + b"\n")) == []
+
+    (event,) = reader.read(b"\n")
+    assert len(event.data) <= LONGEST
+    assert [event.data for event in reader.read(b"data: next\n\n")] == ["next"]
+
+
+def test_what_tells_no_time_is_not_remembered_for_ever() -> None:
+    seen = logs._Seen()
+    for number in range(logs._REMEMBERED + 5):
+        assert seen.first(shapes.LogLine(id="", at="", source="", line=str(number)))
+    assert len(seen._lines) == 5

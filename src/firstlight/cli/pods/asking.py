@@ -1,9 +1,10 @@
-"""What every verb of `pod` shares: the key, and how to print."""
+"""What verbs of `pod` share: the key, how to print, and kinds of options."""
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 
 from firstlight.providers.runpod import access as runpod
 
@@ -23,3 +24,30 @@ def access(arguments: argparse.Namespace) -> runpod.Access:
         UsageError: there is no key, or it cannot be one; or an address is none.
     """
     return runpod.access(os.environ, arguments.key_file)
+
+
+def count(most: int) -> Callable[[str], int]:
+    """The type of an option that is a number from 1 on."""
+
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {most}")
+        return int(text)
+
+    return read
+
+
+def usd(text: str) -> float:
+    """The type of an option that is an amount of money."""
+    return positive(text, "amount of USD")
+
+
+def positive(text: str, what: str) -> float:
+    """A number that is more than nothing, and of this world."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 < number < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is no {what}")
+    return number

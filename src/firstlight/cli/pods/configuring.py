@@ -13,7 +13,7 @@ from firstlight.fleet import apply, names
 from firstlight.fleet.plan import Plan
 from firstlight.providers.runpod.client import Client
 from firstlight.providers.runpod.shapes import Container
-from firstlight.report import plan as report
+from firstlight.report.pods import plan as report
 from firstlight.report.style import printable
 
 
@@ -47,7 +47,7 @@ async def carry_out(arguments: argparse.Namespace, verb: str, wanted: Callable[[
     async with Client(asking.access(arguments)) as cloud:
         found: list[Container] = []
         if arguments.template:
-            found.append(await apply.find_template(cloud, arguments.template))
+            found.append(await names.find_template(cloud, arguments.template))
         if arguments.pod:
             found.append(await names.find(cloud, arguments.pod))
         plans = [wanted(await apply.read(cloud, container)) for container in found]

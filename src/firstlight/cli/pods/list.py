@@ -41,7 +41,7 @@ async def _run(arguments: argparse.Namespace) -> int:
     from firstlight.cli import screen
     from firstlight.fleet import listing
     from firstlight.providers.runpod.client import Client
-    from firstlight.report import pods as report
+    from firstlight.report.pods import listing as report
     from firstlight.system import clock
 
     async with Client(asking.access(arguments)) as cloud:

@@ -58,7 +58,7 @@ async def _run(arguments: argparse.Namespace) -> int:
 
 async def _print(arguments: argparse.Namespace, lines: AsyncGenerator[LogLine, None]) -> None:
     from firstlight.cli import screen
-    from firstlight.report import pods as report
+    from firstlight.report.pods import listing as report
 
     style, terminal = screen.style(), sys.stdout.isatty()
     left = None if arguments.follow or arguments.begin else _LINES if arguments.tail is None else arguments.tail

@@ -34,10 +34,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def limits(parser: argparse.ArgumentParser) -> None:
     """What a move may take."""
-    parser.add_argument("--tries", type=count, default=3, metavar="N", help="how many pods are ordered at most [3]")
+    parser.add_argument("--tries", type=asking.count(20), default=3, metavar="N", help="how many pods are ordered at most [3]")
     parser.add_argument(
         "--max-cost",
-        type=_usd,
+        type=asking.usd,
         default=cost.CAP,
         metavar="USD",
         help=f"what the pods of one move may cost until one is proven [{cost.CAP:g}]",
@@ -45,23 +45,6 @@ def limits(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-cuda", type=_version, metavar="V", help="what the new host's driver must be able to, such as 12.8 [the image's]"
     )
-
-
-def count(text: str) -> int:
-    """A small number of things that cost money."""
-    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= 20:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 20")
-    return int(text)
-
-
-def _usd(text: str) -> float:
-    try:
-        usd = float(text)
-    except ValueError:
-        usd = -1.0
-    if not 0 < usd < 1e6:
-        raise argparse.ArgumentTypeError(f"{text!r} is no amount of USD")
-    return usd
 
 
 def _version(text: str) -> str:

@@ -12,26 +12,31 @@ import anyio
 
 from firstlight import errors
 from firstlight.cli import screen
-from firstlight.cli.pods import asking, sweep as sweeping
-from firstlight.fleet import cost, cuda, inside, like, names, planning, record, results, ssh as openssh, trial
+from firstlight.cli.pods import asking, sweep as sweeping, verify as verifying
+from firstlight.fleet import cost, cuda, like, names, planning, record, results, trial
 from firstlight.fleet.cycle import Ground, Subject
-from firstlight.fleet.lease import folder as lease_folder
+from firstlight.fleet.lease import Lease, folder as lease_folder
 from firstlight.fleet.record import Mode, Plan, Record
-from firstlight.fleet.ssh import Ssh
 from firstlight.fleet.standing import Standing
 from firstlight.fleet.verify import Patience
 from firstlight.providers.runpod.client import Client
-from firstlight.report import pod_test, pod_test_html
-from firstlight.system import clock, standard_error
+from firstlight.report.pods import page, trial as report
+from firstlight.system import clock, descriptors, standard_error
 
 # With more pods than this, a line for each leg is a flood: then there is one for each cycle.
 _LEGS_OF = 10
+
+# Files that a pod under test may need at a time: its lease and the next one, a connection, and the pipes of an SSH session.
+_FILES_OF_A_POD = 8
+
+# Those that are needed anyhow: connections to RunPod, the record, the event loop's own.
+_FILES = 64
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Which pods, how often, and what it may cost."""
     parser.add_argument("pods", nargs="*", metavar="POD", help="a pod's name or id")
-    parser.add_argument("--cycles", type=_number, default=10, metavar="N", help="cold starts of each pod [10]")
+    parser.add_argument("--cycles", type=asking.count(10_000), default=10, metavar="N", help="cold starts of each pod [10]")
     parser.add_argument(
         "--mode",
         choices=[mode.value for mode in Mode],
@@ -39,9 +44,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="stop and start the pod, which tests its own host; or create and terminate pods like it, which tests those that RunPod has "
         "[stop-start]",
     )
-    parser.add_argument("--parallel", type=_number, default=4, metavar="N", help="how many pods at once [4]")
+    parser.add_argument("--parallel", type=asking.count(10_000), default=4, metavar="N", help="how many pods at once [4]")
     parser.add_argument(
-        "--max-cost", type=_usd, default=cost.CAP, metavar="USD", help=f"begin nothing, and stop all, before it costs more [{cost.CAP:g}]"
+        "--max-cost",
+        type=asking.usd,
+        default=cost.CAP,
+        metavar="USD",
+        help=f"begin nothing, and stop all, before it costs more [{cost.CAP:g}]",
     )
     parser.add_argument("--to", metavar="DIR", help="a new folder for the report and all that it rests on [pod-test-TIME]")
     parser.add_argument("--resume", metavar="DIR", help="go on with the test in this folder")
@@ -51,34 +60,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--pause", type=_seconds, default=30.0, metavar="SECONDS", help="wait so long after a start that was refused [30]")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done and what it may cost, and do nothing")
-    parser.add_argument("--no-ssh", action="store_true", help="leave SSH out")
-    parser.add_argument("--identity", metavar="FILE", help="the private key for SSH [the agent's, and those that OpenSSH looks for]")
+    verifying.login(parser)
     sweeping.leases_at(parser)
     asking.configure(parser)
 
 
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 10000")
-    return int(text)
-
-
-def _usd(text: str) -> float:
-    return _positive(text, "amount of USD")
-
-
 def _seconds(text: str) -> float:
-    return 0.0 if text == "0" else _positive(text, "number of seconds")
-
-
-def _positive(text: str, what: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 < number < 1e6:
-        raise argparse.ArgumentTypeError(f"{text!r} is no {what}")
-    return number
+    return 0.0 if text == "0" else asking.positive(text, "number of seconds")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -132,6 +120,15 @@ def _estimate(plan: Plan) -> str:
     return f"{cost.estimate(hourly, plan.cycles).words}; at most {plan.cap:.2f} USD"
 
 
+def _at_once(wanted: int) -> int:
+    """How many pods can be tested at once here."""
+    files = descriptors.allow(_FILES + wanted * _FILES_OF_A_POD)
+    most = max(1, (files - _FILES) // _FILES_OF_A_POD)
+    if most < wanted:
+        standard_error.say(f"tests {most} pods at once, not {wanted}: no more than {files} files may be open here (ulimit -Hn)")
+    return min(most, wanted)
+
+
 def _outline(plan: Plan) -> str:
     does = "is stopped and started" if plan.mode is Mode.STOP_START else "stays as it is; pods like it are created and terminated,"
     lines = [f"{subject.id} ({subject.name}) {does} {plan.cycles} times" for subject in plan.subjects]
@@ -150,38 +147,39 @@ async def _test(cloud: Client, kept: Record, arguments: argparse.Namespace) -> i
         if not (leg and told):
             standard_error.say(f"{subject.name or subject.id}{f' {number}/{plan.cycles}' if number else ''}: {words}")
 
-    async with inside.client() as http:
-        on = Ground(
-            cloud=cloud,
-            http=http,
-            standing=Standing(cloud),
-            access=asking.access(arguments),
-            ssh=_ssh(arguments) if plan.ssh else None,
-            patience=Patience(),
-            meter=cost.Meter(cap=plan.cap, before=spent),
-            tell=tell,
-        )
-        if arguments.resume:
-            for owed in await trial.settle_last(on, place, plan.id):
-                standard_error.say(f"still owed by the last run: {owed}")
-            if not any(stand.left or not stand.returned for stand in stands.values()):
-                standard_error.say(f"the test in {kept.folder} is finished: nothing is left to do")
-        work = trial.Trial(
-            on=on,
-            record=kept,
-            leases=place,
-            parallel=arguments.parallel,
-            pause=arguments.pause,
-            stands=stands,
-            bodies=await _bodies(cloud, plan) if any(stand.left for stand in stands.values()) else {},
-        )
-        stopped = await _until_signalled(work)
+    on = Ground(
+        cloud=cloud,
+        standing=Standing(cloud),
+        access=asking.access(arguments),
+        ssh=verifying.ssh(arguments) if plan.ssh else None,
+        patience=Patience(),
+        meter=cost.Meter(cap=plan.cap, before=spent),
+        tell=tell,
+    )
+    kept_leases: dict[str, Lease] = {}
+    if arguments.resume:
+        left, kept_leases = await trial.settle_last(on, place, plan.id, stands)
+        for owed in left:
+            standard_error.say(f"still owed by the last run: {owed}")
+        if not any(stand.left or not stand.returned for stand in stands.values()):
+            standard_error.say(f"the test in {kept.folder} is finished: nothing is left to do")
+    work = trial.Trial(
+        on=on,
+        record=kept,
+        leases=place,
+        parallel=_at_once(min(arguments.parallel, len(plan.subjects))),
+        pause=arguments.pause,
+        stands=stands,
+        kept=kept_leases,
+        bodies=await _bodies(cloud, plan) if any(stand.left for stand in stands.values()) else {},
+    )
+    stopped = await _until_signalled(work)
     found = results.count(plan, kept.lines(), made_at=clock.wall(), ended=work.ended)
-    text = json.dumps(pod_test.plain(found), indent=2)
+    text = json.dumps(report.plain(found), indent=2)
     record.write(kept.folder, record.REPORT, text + "\n")
-    page = record.write(kept.folder, record.PAGE, pod_test_html.render(found))
-    print(text if arguments.format == "json" else pod_test.render(found, screen.style()))
-    standard_error.say(f"the report is {page}")
+    written = record.write(kept.folder, record.PAGE, page.render(found))
+    print(text if arguments.format == "json" else report.render(found, screen.style()))
+    standard_error.say(f"the report is {written}")
     return _end(work, found, stopped, kept.folder)
 
 
@@ -218,7 +216,7 @@ def _end(work: trial.Trial, found: results.Results, stopped: int | None, folder:
     """The exit code, and what is left to say."""
     if not found.finished:
         standard_error.say(f"`firstlight pod test --resume {folder}` does the rest")
-    if work.abandoned or work.not_returned:
+    if work.on.abandoned or work.not_returned:
         standard_error.say("cannot say that every pod is as it was: `firstlight pod sweep --apply` does what is owed")
     if stopped is not None:
         raise errors.Stopped(stopped)
@@ -227,9 +225,3 @@ def _end(work: trial.Trial, found: results.Results, stopped: int | None, folder:
     if work.not_returned:
         return errors.ExitCode.CLOUD
     return errors.ExitCode.OK if found.well else errors.ExitCode.ILL
-
-
-def _ssh(arguments: argparse.Namespace) -> Ssh:
-    if arguments.identity is not None and not os.path.isfile(arguments.identity):
-        raise errors.UsageError(f"cannot take --identity {arguments.identity}: there is no such file")
-    return Ssh(known_hosts=openssh.default_folder(os.environ), identity=arguments.identity)

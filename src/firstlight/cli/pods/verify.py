@@ -17,7 +17,7 @@ from firstlight.fleet import names, ssh as openssh, verify
 from firstlight.fleet.ssh import Ssh
 from firstlight.fleet.verify import Leg, Patience
 from firstlight.providers.runpod import client
-from firstlight.report import verified as report
+from firstlight.report.pods import verified as report
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

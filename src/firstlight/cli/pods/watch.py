@@ -31,7 +31,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="report",
         help="only tell, or move the pod as `pod relocate` does [report]",
     )
-    parser.add_argument("--max-relocations", type=relocate.count, default=3, metavar="N", help="so many moves a day at most [3]")
+    parser.add_argument(
+        "--max-relocations",
+        type=asking.count(20),
+        default=3,
+        metavar="N",
+        help="so many moves a day at most, those of earlier watches included [3]",
+    )
     relocate.limits(parser)
     verifying.login(parser)
     sweep.leases_at(parser)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# A line that grows beyond this is no log's; what has come of it is let go.
+# A line, or an event, that grows beyond this is no log's; what has come of it is let go.
 LONGEST = 4 << 20
 
 
@@ -29,6 +29,7 @@ class Reader:
         self._after_return = False
         self._id = ""
         self._data: list[str] = []
+        self._size = 0  # of the event that is under way
 
     def read(self, piece: bytes) -> Iterator[Event]:
         """The events that this piece completes."""
@@ -46,12 +47,14 @@ class Reader:
 
     def _line(self, line: str) -> Event | None:
         if not line:
-            data, self._data = self._data, []
+            data, self._data, self._size = self._data, [], 0
             return Event(self._id, "\n".join(data)) if data else None
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if name == "data":
-            self._data.append(value)
+            self._size += len(value) + 1
+            if self._size <= LONGEST:
+                self._data.append(value)
         elif name == "id" and "\0" not in value:
             self._id = value
         return None

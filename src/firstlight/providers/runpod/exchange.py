@@ -43,7 +43,7 @@ class Call:
     method: str
     path: str  # after the version, its parts quoted
     words: str
-    body: Mapping[str, Any] | None = None
+    body: Mapping[str, Any] | None = field(default=None, repr=False)  # variables may be secrets
     query: Mapping[str, str] = field(default_factory=dict)
     repeatable: bool = True
     answered: bool = True  # with a JSON object; else nothing need come

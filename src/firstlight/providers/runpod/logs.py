@@ -23,6 +23,9 @@ _SILENCE = 300.0
 # The service sends what there was and goes on with what comes, without saying where the one ends. Who does not follow takes this for the end.
 _QUIET = 3.0
 
+# So many lines of one moment are remembered. Those that tell no time are all of one.
+_REMEMBERED = 10_000
+
 # So many connections may fail one after the other.
 _FAILURES = 6
 
@@ -87,7 +90,7 @@ class _Seen:
         if self._again[key] > 0:
             self._again[key] -= 1
             return False
-        if line.at != self._at:
+        if line.at != self._at or len(self._lines) >= _REMEMBERED:
             self._at, self._lines = line.at, Counter()
         self._lines[key] += 1
         return True

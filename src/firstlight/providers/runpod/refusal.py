@@ -48,6 +48,12 @@ class CloudError(errors.Error):
         if status in (401, 403):
             self.exit_code = errors.ExitCode.DENIED
 
+    def again(self) -> CloudError:
+        """The same, to be raised by one more task: a traceback belongs to one alone."""
+        error = CloudError(str(self), status=self.status, detail=self.detail, done=self.done)
+        error.exit_code = self.exit_code
+        return error
+
 
 def refusal(words: str, *, status: int, headers: Mapping[str, str], body: bytes, secrets: Mapping[str, str]) -> CloudError:
     """The error for an answer that is none of success. `words` tell what we wanted; `secrets` are what its text must not show."""

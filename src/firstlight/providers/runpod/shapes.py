@@ -96,7 +96,6 @@ class Template(Container):
 
     serverless: bool
     public: bool  # everybody can see it, its variables too
-    allowed_cuda_versions: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,6 @@ def template(told: Mapping[str, Any]) -> Template:
         **container,
         serverless=bool(told.get("serverless")),
         public=bool(told.get("public")),
-        allowed_cuda_versions=tuple(str(version) for version in _list(told.get("allowedCudaVersions"))),
     )
 
 

@@ -48,7 +48,7 @@ class Sight:
         finally:
             self._asked.remove(asked)
         if asked.error is not None:
-            raise _again(asked.error)
+            raise asked.error.again()
         # Not in the list: gone, or of a kind that lists leave out.
         return await self._one(pod_id) if asked.pod is None else asked.pod
 
@@ -71,10 +71,3 @@ class Sight:
             return
         for asked in waiting:
             asked.pod, asked.looked = pods.get(asked.pod_id), True
-
-
-def _again(error: CloudError) -> CloudError:
-    """The same, to be raised by one more task: a traceback belongs to one alone."""
-    again = CloudError(str(error), status=error.status, detail=error.detail, done=error.done)
-    again.exit_code = error.exit_code
-    return again

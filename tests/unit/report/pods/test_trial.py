@@ -7,7 +7,7 @@ from firstlight.fleet import results
 from firstlight.fleet.cycle import Cycle, Outcome, Subject
 from firstlight.fleet.record import Mode, Plan
 from firstlight.fleet.verify import Leg
-from firstlight.report import pod_test, pod_test_html
+from firstlight.report.pods import page as html, trial
 from firstlight.report.style import PLAIN, Style
 
 HOSTILE = '<script src="//evil"></script>\x1b[2J"><img onerror=x>'
@@ -42,7 +42,7 @@ def found(*outcomes, words=HOSTILE):
 
 
 def test_the_page_fetches_nothing_and_holds_foreign_text_as_text():
-    page = pod_test_html.render(found(Outcome.PROVEN, Outcome.CUDA_ILL, Outcome.PROVEN))
+    page = html.render(found(Outcome.PROVEN, Outcome.CUDA_ILL, Outcome.PROVEN))
     assert "<script" not in page
     assert "<img" not in page
     assert "\x1b" not in page
@@ -52,15 +52,15 @@ def test_the_page_fetches_nothing_and_holds_foreign_text_as_text():
 
 
 def test_the_text_obeys_nobody_and_keeps_its_width():
-    text = pod_test.render(found(Outcome.PROVEN, Outcome.REFUSED), PLAIN)
+    text = trial.render(found(Outcome.PROVEN, Outcome.REFUSED), PLAIN)
     assert "\x1b" not in text
     assert "1 of 2 cold starts proven" in text
     assert "between 9 % and 91 %" in text
-    assert pod_test.render(found(Outcome.REFUSED), Style(unicode=False)).isascii()
+    assert trial.render(found(Outcome.REFUSED), Style(unicode=False)).isascii()
 
 
 def test_the_json_is_plain_json():
-    told = json.loads(json.dumps(pod_test.plain(found(Outcome.PROVEN, Outcome.ZERO_GPU))))
+    told = json.loads(json.dumps(trial.plain(found(Outcome.PROVEN, Outcome.ZERO_GPU))))
     assert told["total"]["outcomes"] == {"proven": 1, "zero-gpu": 1}
     assert told["total"]["given"] == 1
     assert told["cycles"][0]["to_ready"] == 10.0
@@ -68,6 +68,6 @@ def test_the_json_is_plain_json():
 
 
 def test_all_but_one_is_not_all():
-    assert pod_test.percent(999 / 1000) == "99 %"
-    assert pod_test.percent(1.0) == "100 %"
-    assert pod_test.percent(0.0) == "0 %"
+    assert trial.percent(999 / 1000) == "99 %"
+    assert trial.percent(1.0) == "100 %"
+    assert trial.percent(0.0) == "0 %"

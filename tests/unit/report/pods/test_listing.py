@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from firstlight.providers.runpod.shapes import LogLine
-from firstlight.report import pods
+from firstlight.report.pods import listing
 from firstlight.report.style import Style
 
 NOW = "2026-06-10T12:00:00.500Z"
@@ -26,7 +26,7 @@ NOW = "2026-06-10T12:00:00.500Z"
     ],
 )
 def test_an_age_is_told_in_two_words(began: str, words: str) -> None:
-    assert pods.age(began, NOW) == words
+    assert listing.age(began, NOW) == words
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,8 @@ def test_an_age_is_told_in_two_words(began: str, words: str) -> None:
     ],
 )
 def test_a_terminal_obeys_colours_alone(line: LogLine, terminal: bool, shown: str) -> None:
-    assert pods.log_line(line, terminal=terminal) == shown
+    assert listing.log_line(line, terminal=terminal) == shown
 
 
 def test_what_a_stream_cannot_carry_is_escaped() -> None:
-    assert pods.log_line(LogLine("1", "T", "container", "naïve 😀"), Style(unicode=False), terminal=False) == "na\\xefve \\U0001f600"
+    assert listing.log_line(LogLine("1", "T", "container", "naïve 😀"), Style(unicode=False), terminal=False) == "na\\xefve \\U0001f600"

@@ -10,13 +10,14 @@ from firstlight.fleet.results import Results, Tally
 from firstlight.fleet.statistics import Spread
 from firstlight.markup import family
 from firstlight.markup.tags import Child, Html, tag
-from firstlight.report import pod_test_plots as plots, words
-from firstlight.report.pod_test import OUTCOME, headline, percent
+from firstlight.report import words
+from firstlight.report.pods import plots
+from firstlight.report.pods.trial import OUTCOME, headline, percent
 
 # So many cycles are drawn and listed; those that failed are among them first.
 _SHOWN = 300
 
-_STYLE = family.STYLE + family.asset(__package__ or "", "pod_test.css")
+_STYLE = family.STYLE + family.asset(__package__ or "", "page.css")
 
 # Nothing is fetched and nothing runs, whatever a pod has told of itself.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"

@@ -1,0 +1,1 @@
+"""What is found of pods from outside, rendered. The container's own process reads none of it."""
