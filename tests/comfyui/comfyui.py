@@ -39,8 +39,10 @@ class ComfyUI:
         options: Sequence[str] = (),
         flags: Sequence[str] = ("--cpu",),
         nodes: Sequence[str] = (),
+        frontend: bool = True,
     ) -> None:
-        """`firstlight` is the verb with what stands before and after it; `flags` are ComfyUI's own; `nodes` are custom nodes of this folder."""
+        """`firstlight` is the verb with what stands before and after it; `flags` are ComfyUI's own; `nodes` are custom nodes of this folder;
+        without `frontend` it looks for the package of that, which is not installed."""
         self.folder = folder
         self.is_pid1 = firstlight[0] == "unshare"
         self.port, self.page_port = free_ports()
@@ -56,7 +58,7 @@ class ComfyUI:
             "--disable-api-nodes",
             f"--port={self.port}",
             f"--base-directory={base}",
-            f"--front-end-root={folder / 'no-interface'}",
+            *([f"--front-end-root={folder / 'no-interface'}"] if frontend else []),
             *flags,
         ]
         ours = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from firstlight import settings
 from firstlight.apps import parse, recipes
-from firstlight.apps.app import Level
+from firstlight.apps.app import Check, Kind, Level
+from firstlight.supervise import chosen
+from firstlight.system.loop import program
 
 from .checking import PYTHON, Checker
 
@@ -21,13 +25,14 @@ PROTOCOL = Path(__file__).parents[2] / "testing" / "speak_protocol.py"
 class Stand:
     """A stand-in for an app, and the recipe's checks put to it at the pace of a test."""
 
-    def __init__(self, app: str, command: tuple[str, ...] = ()) -> None:
+    def __init__(self, app: str, command: tuple[str, ...] = (), **wanted: str) -> None:
         self.server = subprocess.Popen(
             [sys.executable, "-I", str(PROTOCOL), app], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
         self.port = int(self.server.stdout.readline().removeprefix("ready (port: ").removesuffix(")\n"))
         recipe = recipes.recipe(app)
-        checks = recipe.checks_for([*command, recipe.port_flag, str(self.port)], recipe.port_for([recipe.port_flag, str(self.port)]))
+        words = [*command, recipe.port_flag, str(self.port)]
+        checks = chosen.choose(settings.load({"app": app, "config": "none", **wanted}, {}), words).checks
         self.checks = {check.name: check for check in checks}
         quick = [replace(check, period=0.05, start_interval=0.05, timeout=30.0, threshold=2, start_period=0.0) for check in checks]
         self.checker = Checker(quick)
@@ -67,7 +72,12 @@ def stand(request: pytest.FixtureRequest) -> Iterator[Stand]:
 
 
 WELL = {
-    "comfyui": {"system-stats": "status 200, devices.0.type is cuda", "queue": "status 200", "answers": "status 200"},
+    "comfyui": {
+        "system-stats": "status 200, devices.0.type is cuda",
+        "queue": "status 200",
+        "answers": "status 200",
+        "worker": "ended with exit code 0",
+    },
     "vllm": {"health": "status 200", "engine": "status 200"},
     "triton": {"ready": "status 200", "live": "status 200"},
     "a1111": {"ping": "status 200", "answers": "status 200"},
@@ -115,6 +125,69 @@ def test_comfyui_started_without_a_gpu_on_purpose_is_well_without_one(stand: Sta
     stand.is_now("cpu")
 
     assert stand.all_well()["system-stats"] == "status 200"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ok", "words"),
+    [
+        ({"node": "EmptyImage"}, True, "status 200, the answer is not empty"),
+        ({"node": "VibeVoiceTTS"}, False, "the answer is empty"),
+        ({"node": "VibeVoiceSingleSpeakerNode", "model": "VibeVoice-1.5B"}, True, "the answer offers VibeVoice-1.5B"),
+        ({"node": "VibeVoiceSingleSpeakerNode", "model": "VibeVoice-7B"}, False, "the answer does not offer VibeVoice-7B"),
+    ],
+)
+def test_the_node_that_is_wanted_and_its_model_are_asked_for(wanted: dict[str, str], ok: bool, words: str) -> None:
+    standing = Stand("comfyui", **wanted)
+    try:
+        judged: dict[str, tuple[bool, str]] = {}
+        while "node" not in judged:
+            judged.update(standing.judged())
+        assert judged["node"][0] is ok
+        assert words in judged["node"][1]
+        assert [check.name for check in standing.checks.values()] == ["system-stats", "queue", "answers", "node", "worker"]
+    finally:
+        standing.end()
+
+
+@pytest.mark.parametrize(
+    ("word", "code", "words"),
+    [
+        ("well", 0, ""),
+        ("zombie", 1, "a prompt without a model was not run within 0.3 s"),
+        ("broken", 1, "the prompt failed: RuntimeError: CUDA error: unknown error"),
+    ],
+)
+@pytest.mark.parametrize("stand", ["comfyui"], indirect=True)
+def test_a_prompt_without_a_model_tells_whether_prompts_are_run(stand: Stand, word: str, code: int, words: str) -> None:
+    stand.is_now(word)
+
+    done = subprocess.run(program("prompt_comfyui", str(stand.port), "0.3"), capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (code, words, "")
+
+
+def test_a_comfyui_that_is_not_there_runs_no_prompt() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+    done = subprocess.run(program("prompt_comfyui", str(port), "0.3"), capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert "cannot ask ComfyUI: " in done.stdout
+
+
+def test_a_check_that_is_put_once_is_not_put_again_in_its_life(tmp_path: Path) -> None:
+    once, often = tmp_path / "once", tmp_path / "often"
+    counting = ("sh", "-c", f"echo x >>{often}; test $(wc -l <{often}) -ge 5")
+    common = {"level": Level.READY, "kind": Kind.EXEC, "period": 0.05, "start_interval": 0.05, "timeout": 30.0, "threshold": 1}
+    checker = Checker(
+        [Check(name="once", command=("sh", "-c", f"echo x >>{once}"), once=True, **common), Check(name="often", command=counting, **common)]
+    )
+
+    assert {checker.checked()["check"], checker.checked()["check"]} == {"once", "often"}
+    assert once.read_text() == "x\n"
+    assert often.read_text().count("x") >= 5
+    checker.end()
 
 
 @pytest.mark.parametrize(("node", "ok"), [("EmptyImage", True), ("VibeVoiceTTS", False)])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from firstlight.faults.catalogue import CATALOGUE
+from firstlight.faults.catalogue import OF_THE_MACHINE
 from firstlight.rehearse import scenario
 
 FIRSTLIGHT = str(Path(sys.executable).parent / "firstlight")
@@ -95,8 +95,8 @@ def test_an_event_happens_once_its_trigger_is_pulled(tmp_path):
         assert process.stdout.readline() == "here\n"
 
 
-def test_every_fault_has_a_scenario_that_names_it():
-    for fault in CATALOGUE:
+def test_every_fault_of_the_machine_has_a_scenario_that_names_it():
+    for fault in OF_THE_MACHINE:
         expected = scenario.load(fault.id).expect
         assert fault.id in (*expected.faults, *expected.watched)
 

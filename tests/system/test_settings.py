@@ -27,6 +27,7 @@ WRONG = {
     "on-gpu-fault": ("ignore", "note, restart, hold, exit or relocate"),
     "app": ("no-such-app", "there is no recipe"),
     "port": ("65536", "from 1 to 65535"),
+    "budget": ("x", "such as 3s"),
     "with": (" ", "no command"),
     "restart": ("allways", "did you mean 'always'?"),
     "restart-delay": ("x", "such as 3s"),
@@ -184,6 +185,18 @@ def test_the_example_is_in_order() -> None:
     outcome = ask("config", "check", str(EXAMPLE), FIRSTLIGHT_GPUS="a check looks at the file alone")
     assert (outcome.returncode, outcome.stderr) == (0, "")
     assert "is in order: 22 settings, 1 check, 1 companion" in outcome.stdout
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--node=VibeVoiceTTS"], "--node 'VibeVoiceTTS': it is for an app with nodes, such as --app comfyui"),
+        (["--node=VibeVoiceTTS", "--app=vllm"], "--node 'VibeVoiceTTS': it is for an app with nodes"),
+        (["--model=VibeVoice-1.5B", "--app=comfyui"], "--model 'VibeVoice-1.5B': it is what a node must offer, and no node is named"),
+    ],
+)
+def test_a_node_and_a_model_are_of_an_app_that_has_them(flags: list[str], words: str) -> None:
+    check_refused(ask("run", "--gpus=none", "--config=none", *flags, "--", "true"), 64, words)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from firstlight.faults import catalogue
-from firstlight.faults.fault import Fault, Persistence
+from firstlight.faults.fault import Fault, Layer, Persistence
 from firstlight.report import pages as fault_pages, words
 from pages import markdown
 
@@ -11,8 +11,8 @@ _FOLDER = "docs/reference/faults"
 _INDEX = """# Faults
 
 In the order of diagnosis: root causes stand before what they cause. `firstlight explain FAULT` prints a page, and
-`firstlight explain "MESSAGE"` finds the faults behind a pasted message. Each fault can be rehearsed on any Linux machine:
-`firstlight rehearse FAULT -- COMMAND`.
+`firstlight explain "MESSAGE"` finds the faults behind a pasted message. Each fault of the machine can be rehearsed on any Linux machine:
+`firstlight rehearse FAULT -- COMMAND`. Those of the layer `app` are found by what an app's start shows, with the recipe of that app.
 
 {table}
 """
@@ -36,6 +36,12 @@ def pages() -> dict[str, str]:
     return texts
 
 
+def _exit_code(fault: Fault) -> str:
+    if fault.layer is Layer.APP:
+        return "the app's own, or 79 after too many restarts"
+    return "75: try another host" if fault.host_fault else "69"
+
+
 def _source(fault: Fault) -> str:
     return "src/" + fault.evidence.__module__.replace(".", "/") + ".py"
 
@@ -51,8 +57,9 @@ def _page(fault: Fault) -> str:
         ["can waiting cure it", _TIME[fault.persistence]],
         ["who must act when firstlight cannot", words.ACTOR[fault.actor]],
         ["remedies, in order", remedies],
-        ["exit code of `run` when it stays", "75: try another host" if fault.host_fault else "69"],
+        ["exit code of `run` when it stays", _exit_code(fault)],
     ]
     if fault.advice:
         rows.append(["advice", fault.advice])
-    return f"{text}\n## In short\n\n{markdown.table(['', ''], rows)}\nRehearse it: `firstlight rehearse {fault.id} -- true`\n"
+    text += f"\n## In short\n\n{markdown.table(['', ''], rows)}"
+    return text if fault.layer is Layer.APP else f"{text}\nRehearse it: `firstlight rehearse {fault.id} -- true`\n"

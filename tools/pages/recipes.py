@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from firstlight.apps.app import App, Check, Kind, Meaning, OnFailure
+from firstlight.apps.app import PROGRAM, App, Check, Kind, Meaning, OnFailure
 from firstlight.apps.recipes import RECIPES
 from pages import markdown
 
@@ -24,6 +24,7 @@ broken for good, *zombie* that it serves while what does its work is dead: both 
 _MEANINGS = {
     Meaning.CUDA: "CUDA failed it: if it ends now, that is why",
     Meaning.POISONED: "poisoned",
+    Meaning.TOLD: "evidence for a [fault of the app](faults/README.md)",
     Meaning.ZOMBIE: "zombie",
 }
 
@@ -44,7 +45,8 @@ def _recipe(app: App) -> str:
         f"{app.words}. Its own port is {app.port}{flag}. A start may take {app.start_budget / 60:g} minutes. Settings: {settings}.",
         story,
     ]
-    parts.append(markdown.table(["check", "level", "asks", "well when", "period", "failed after"], [_check(check) for check in app.checks]))
+    checks = app.checks if app.node is None else (*app.checks, app.node)
+    parts.append(markdown.table(["check", "level", "asks", "well when", "period", "failed after"], [_check(check) for check in checks]))
     if app.patterns:
         parts.append(markdown.table(["line", "means"], [[f"`{pattern.name}`", _MEANINGS[pattern.meaning]] for pattern in app.patterns]))
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
@@ -53,6 +55,17 @@ def _recipe(app: App) -> str:
 def _check(check: Check) -> list[str]:
     asks = f"connect to `{check.target}`" if check.kind is Kind.TCP else f"GET `{check.target.replace('{port}', 'PORT')}`"
     asks = asks.replace("{port}", "PORT")
+    asks = asks.replace("{node}", "CLASS")
+    if check.kind is Kind.EXEC:
+        asks = f"`{check.command[1]}`" if check.command[0] == PROGRAM else f"`{' '.join(check.command)}`"
+        return [
+            f"`{check.name}`",
+            check.level.value,
+            asks,
+            "it ends with code 0",
+            "once in a life" if check.once else f"{check.period:g} s",
+            "never",
+        ]
     well = [] if check.kind is Kind.TCP else [f"status {' or '.join(map(str, check.status)) or '200 to 399'}"]
     well += [f"`{rule}`{' (unless the command says otherwise)' if rule.needs_gpu else ''}" for rule in check.expect]
     if check.fail_when:

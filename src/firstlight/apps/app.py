@@ -12,10 +12,14 @@ What a failure of a check means for the app is decided in supervise/health.py.
 from __future__ import annotations
 
 import re
+import urllib.parse
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
+
+# Stands for the command line of a program of ours, whose name is the next word.
+PROGRAM = "{program}"
 
 # What a value of a JSON answer can be compared with.
 Scalar = str | int | float | bool | None
@@ -51,6 +55,7 @@ class Meaning(Enum):
     CUDA = "cuda"  # CUDA failed: if the app ends now, that is why
     POISONED = "poisoned"  # its CUDA context is broken for good: the app may live on, but will compute nothing
     ZOMBIE = "zombie"  # it serves, but what does the work is dead
+    TOLD = "told"  # no more than evidence: what it means the faults of the app say (faults/app)
 
 
 class Relation(Enum):
@@ -60,6 +65,7 @@ class Relation(Enum):
     EMPTY = "empty"  # "", [] or {}
     NOT_EMPTY = "not-empty"
     PRESENT = "present"
+    OFFERS = "offers"  # somewhere in it is this text
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ class Rule:
 
     def __str__(self) -> str:
         words = f"{self.path} {self.relation.value}"
-        return f"{words} {self.value}" if self.relation is Relation.EQUALS else words
+        return f"{words} {self.value}" if self.relation in (Relation.EQUALS, Relation.OFFERS) else words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,12 +93,14 @@ class Check:
     level: Level
     kind: Kind
     target: str = ""  # http: the URL; tcp: HOST:PORT; log: the regex
-    command: tuple[str, ...] = ()  # exec: its words; no shell reads them
+    command: tuple[str, ...] = ()  # exec: its words; no shell reads them. A first word of PROGRAM: a program of ours, by its name
     period: float = 10.0
     timeout: float = 3.0
     threshold: int = 3  # failures in a row that make it failed; one success makes it well
     start_period: float = 600.0  # so long, or until the first success, failures do not count
     start_interval: float = 0.25  # the period until then: a cold start is awaited, not sampled
+    once: bool = False  # after its first success in a life it is not put again
+    tells: bool = False  # exec: the last line that it prints says more than its exit code, as an object of JSON
     on_failure: OnFailure = OnFailure.NOTE
     means: Meaning | None = None  # what its failure means; None: no more than that it failed
     status: tuple[int, ...] = ()  # http: the codes that are well; none: 200 to 399
@@ -132,6 +140,13 @@ class App:
     patterns: tuple[Pattern, ...] = ()
     defaults: Mapping[str, str] = field(default_factory=dict)  # settings that it changes, by the name of the setting
     no_gpu_flags: tuple[str, ...] = ()  # words of the command with which it runs without a GPU on purpose
+    node: Check | None = None  # {node} stands for the class that is wanted
+    legs: Mapping[str, str] = field(default_factory=dict)  # the leg of a boot that a check or a pattern ends (journal/legs.py)
+    look: str = ""  # the program that looks, before each start, at what the app will find
+
+    def without_gpu(self, command: Sequence[str]) -> bool:
+        """Whether the command says that it shall run without a GPU."""
+        return any(word in self.no_gpu_flags for words in command for word in words.split())
 
     def port_for(self, command: Sequence[str], setting: int = 0) -> int:
         """The port where the app will listen: as set (0 is not), else as its command says, else its own."""
@@ -140,14 +155,29 @@ class App:
         named = re.findall(rf"(?:^|\s){self.port_flag}[=\s]+(\d{{1,5}})(?=\s|$)", " ".join(command))
         return int(named[-1]) if named else self.port
 
-    def checks_for(self, command: Sequence[str], port: int) -> tuple[Check, ...]:
-        """Its checks for this command on this port."""
-        without_gpu = any(word in self.no_gpu_flags for words in command for word in words.split())
-        return tuple(self._fitted(check, port, without_gpu=without_gpu) for check in self.checks)
+    def checks_for(self, command: Sequence[str], port: int, node: str = "", model: str = "") -> tuple[Check, ...]:
+        """Its checks for this command on this port; with that of a node, and of a model that the node must offer, where they are wanted."""
+        without_gpu = self.without_gpu(command)
+        checks = self.checks if self.node is None or not node else (*self.checks, _of_node(self.node, node, model))
+        return tuple(self._fitted(check, port, without_gpu=without_gpu) for check in sorted(checks, key=lambda check: check.once))
 
     def _fitted(self, check: Check, port: int, *, without_gpu: bool) -> Check:
         expect = tuple(rule for rule in check.expect if not (without_gpu and rule.needs_gpu))
-        return replace(check, target=check.target.replace("{port}", str(port)), expect=expect, start_period=self.start_budget)
+        command = tuple(word.replace("{port}", str(port)) for word in check.command)
+        target = check.target.replace("{port}", str(port))
+        return replace(check, target=target, command=command, expect=expect, start_period=self.start_budget)
+
+
+def _of_node(check: Check, node: str, model: str) -> Check:
+    """The check of a node's class, and that it offers a model."""
+    offers = (Rule(".", Relation.OFFERS, model),) if model else ()
+    return replace(check, target=check.target.replace("{node}", urllib.parse.quote(node, safe="")), expect=(*check.expect, *offers))
+
+
+def interpreter_of(command: Sequence[str]) -> str:
+    """The Python that a command starts, also through a shell's words; empty where it names none."""
+    words = [word for text in command for word in text.split()]
+    return next((word for word in words if re.fullmatch(r"(?:.*/)?python[\d.]*", word)), "")
 
 
 def check_json(check: Check) -> dict[str, Any]:
@@ -162,6 +192,8 @@ def check_json(check: Check) -> dict[str, Any]:
         "threshold": check.threshold,
         "start_period": check.start_period,
         "start_interval": check.start_interval,
+        "once": check.once,
+        "tells": check.tells,
         "status": list(check.status),
         "expect": [_rule_json(rule) for rule in check.expect],
         "fail_when": [_rule_json(rule) for rule in check.fail_when],

@@ -1,8 +1,8 @@
 """ComfyUI.
 
 `/system_stats` asks CUDA for its free memory each time, so it tells more than that a server listens. It answers once all custom nodes are
-imported, because the port is bound last. Whether a node was imported can be told by its class alone:
-`--ready "http://127.0.0.1:8188/object_info/CLASS . not-empty"`; a class that is not there gives {} with status 200.
+imported, because the port is bound last. Whether a node was imported can be told by its class alone: `--node CLASS`, and `--model NAME` for a
+model that it must offer. Whether prompts are run is told by one that needs no model.
 
 The thread that runs prompts can die of an exception (ComfyUI issue 16312), and the server goes on to answer and to take prompts that it never
 runs. Then prompts are pending while none is running; in a healthy one that lasts for a moment between two prompts. The answer of `/queue` holds
@@ -15,7 +15,7 @@ On SIGTERM ComfyUI dies at once; SIGINT is its way to stop.
 from __future__ import annotations
 
 from firstlight.apps import cuda_lines
-from firstlight.apps.app import App, Check, Kind, Level, Meaning, OnFailure, Pattern, Relation, Rule
+from firstlight.apps.app import PROGRAM, App, Check, Kind, Level, Meaning, OnFailure, Pattern, Relation, Rule
 
 APP = App(
     name="comfyui",
@@ -58,11 +58,50 @@ APP = App(
             on_failure=OnFailure.RESTART,
             status=(200,),
         ),
+        Check(
+            name="worker",
+            level=Level.READY,
+            kind=Kind.EXEC,
+            command=(PROGRAM, "prompt_comfyui", "{port}", "20"),
+            start_interval=1.0,
+            timeout=30.0,
+            once=True,  # in a life that works a prompt of the user's may take an hour
+        ),
+    ),
+    node=Check(
+        name="node",
+        level=Level.READY,
+        kind=Kind.HTTP,
+        target="http://127.0.0.1:{port}/object_info/{node}",
+        timeout=10.0,
+        # A class that is not there gives {} with status 200.
+        expect=(Rule(".", Relation.NOT_EMPTY),),
+        status=(200,),
     ),
     patterns=(
         *cuda_lines.PATTERNS,
+        # What it tells of its start; each name is a word of faults/app.
+        Pattern("device", Meaning.TOLD, (b"Device: ",), rb"^(?:\[INFO\] )?Device: \S"),
+        Pattern("error", Meaning.TOLD, (b"Error",), rb"^[\w.]*Error(?::|$)"),
+        Pattern("frontend-missing", Meaning.TOLD, (b"comfyui-frontend-package",), rb"comfyui-frontend-package is not installed"),
+        Pattern(
+            "hub-unreachable", Meaning.TOLD, (b"huggingface.co",), rb"thrown while requesting (?:HEAD|GET) https://huggingface\.co/\S+"
+        ),
+        Pattern("manager-fetches", Meaning.TOLD, (b"FETCH ComfyRegistry",), rb"FETCH ComfyRegistry Data: \d+/\d+"),
+        Pattern("node-cannot-import", Meaning.TOLD, (b"Cannot import",), rb"Cannot import \S.* module for custom nodes: "),
+        Pattern("node-import-failed", Meaning.TOLD, (b"(IMPORT FAILED)",), rb"^\s*[\d.]+ seconds \(IMPORT FAILED\): \S"),
+        Pattern("port-taken", Meaning.TOLD, (b"[Errno 98]",), rb"^OSError: \[Errno 98\] error while attempting to bind on address "),
+        Pattern("torch-without-cuda", Meaning.TOLD, (b"AssertionError",), rb"^AssertionError: Torch not compiled with CUDA enabled"),
+        Pattern(
+            "vibevoice-versions",
+            Meaning.TOLD,
+            (b"already used", b"resolve_revision"),
+            rb"VibeVoice\w*'>' is already used by a Transformers model|cannot import name 'resolve_revision' from 'huggingface_hub'",
+        ),
         Pattern("comfyui-worker-died", Meaning.ZOMBIE, (b"prompt_worker",), rb"^Exception in thread Thread-\d+ \(prompt_worker\):?\s*$"),
     ),
     defaults={"restart": "on-failure", "stop-signal": "INT"},
     no_gpu_flags=("--cpu",),
+    legs={"device": "device", "system-stats": "port", "node": "nodes", "worker": "worker"},
+    look="look_at_comfyui",
 )

@@ -22,7 +22,7 @@ from firstlight.settings import duration
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 _URL = re.compile(r"(https?)://(?:\[([0-9a-fA-F:.]+)\]|([^\[\]/?#:@\s]+))(?::(\d{1,5}))?([/?][^\s#]*)?")
 _ADDRESS = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\[\]/?#:@\s]+)):(\d{1,5})")
-_RULE = re.compile(r"(\S+)\s+(equals|empty|not-empty|present)(?:\s+(\S.*))?")
+_RULE = re.compile(r"(\S+)\s+(equals|offers|empty|not-empty|present)(?:\s+(\S.*))?")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 _SPECS = "http://HOST:PORT/PATH, tcp:HOST:PORT, exec:COMMAND, log:REGEX or notify"
@@ -211,10 +211,10 @@ def rule(text: Any) -> Rule:
         ValueError: it is no rule.
     """
     match = _RULE.fullmatch(text.strip()) if isinstance(text, str) else None
-    if not match or (match[2] == Relation.EQUALS.value) != (match[3] is not None):
-        raise ValueError(f"a rule is PATH equals VALUE, PATH empty, PATH not-empty or PATH present, not {text!r}")
+    if not match or (match[2] in (Relation.EQUALS.value, Relation.OFFERS.value)) != (match[3] is not None):
+        raise ValueError(f"a rule is PATH equals VALUE, PATH offers TEXT, PATH empty, PATH not-empty or PATH present, not {text!r}")
     relation = Relation(match[2])
-    return Rule(match[1], relation, _scalar(match[3]) if relation is Relation.EQUALS else None)
+    return Rule(match[1], relation, _scalar(match[3]) if relation is Relation.EQUALS else match[3])
 
 
 def _scalar(text: str) -> Scalar:

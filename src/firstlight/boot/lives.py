@@ -112,6 +112,10 @@ def _live(course: Course, proven: Ready | None) -> restart.Restart | restart.End
 
         held = Holder(parts.loop, parts.journal, proven.holder)
     try:
+        reason = course.crew.before_life(course.lives, parts.environment)
+        if reason:
+            parts.tell(f"the app is not started now: {reason}")
+            return _follow(course, restart.Ended(status=1, good=0.0, at=clock.now(), cause=restart.Cause.APP, words=reason))
         app = supervised.App(
             parts.loop,
             course.command,

@@ -9,11 +9,10 @@ import argparse
 import http.client
 import json
 import os
-import socket
 from typing import Any
 
 from firstlight import errors, settings
-from firstlight.system import instance
+from firstlight.system import control, instance
 
 # What may be asked. The core knows what each of them means; see docs/reference/openapi.json.
 ORDERS = {
@@ -26,22 +25,6 @@ ORDERS = {
 
 # The order after which nobody may be left to answer.
 _LAST = "stop"
-
-# The agent answers within a tenth of a second, and gives an order three.
-_PATIENCE = 10.0
-
-
-class _Connection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=_PATIENCE)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(_PATIENCE)
-        self.sock.connect(self._path)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +66,7 @@ def _ask(path: str, method: str, address: str) -> dict[str, Any]:
     Raises:
         UsageError: nobody answers there, or not as an agent would.
     """
-    connection = _Connection(path)
+    connection = control.Connection(path)
     try:
         connection.request(method, address)
         response = connection.getresponse()

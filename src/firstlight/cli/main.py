@@ -42,6 +42,7 @@ VERBS = (
     ("logs", "print what the app has printed, and follow it"),
     ("ctl", "give a running firstlight an order: restart, stop, retry, rediagnose"),
     ("timeline", "show where the time of the last boot went"),
+    ("accept", "have ComfyUI say a sentence in a voice, and judge what comes out"),
     ("install", "put the tool and what goes with it on a volume, or take it off again"),
     ("pod", "configure, test, watch and move pods from outside"),
     ("torch", "find the PyTorch that fits, and change it without breaking what works"),

@@ -9,6 +9,20 @@ import sys
 from collections.abc import Mapping
 
 from firstlight.faults import messages
+from firstlight.faults.app import (
+    app_folder_missing,
+    cuda_failed_at_import,
+    frontend_missing,
+    manager_blocks_start,
+    model_incomplete,
+    model_needs_hub,
+    node_ends_app,
+    node_import_failed,
+    port_taken,
+    torch_without_cuda,
+    vibevoice_versions,
+    worker_dead,
+)
 from firstlight.faults.cuda import cuda_error_unexplained, gpu_busy, gpu_memory_full, memory_held_by_strangers
 from firstlight.faults.device import (
     device_cgroup_denies,
@@ -34,7 +48,8 @@ from firstlight.faults.library import (
     stub_libcuda,
 )
 
-CATALOGUE: tuple[Fault, ...] = (
+# What is wrong with the machine: each is told by its facts.
+OF_THE_MACHINE: tuple[Fault, ...] = (
     gpu_lost.FAULT,
     xid_reported.FAULT,
     probe_hung.FAULT,
@@ -68,7 +83,25 @@ CATALOGUE: tuple[Fault, ...] = (
     driver_too_old.FAULT,
 )
 
-_ALL = frozenset(fault.id for fault in CATALOGUE)
+# What is wrong with the app: each is told by what was seen of its start.
+OF_THE_APP: tuple[Fault, ...] = (
+    port_taken.FAULT,
+    app_folder_missing.FAULT,
+    frontend_missing.FAULT,
+    torch_without_cuda.FAULT,
+    cuda_failed_at_import.FAULT,
+    manager_blocks_start.FAULT,
+    node_ends_app.FAULT,
+    vibevoice_versions.FAULT,
+    node_import_failed.FAULT,
+    model_incomplete.FAULT,
+    model_needs_hub.FAULT,
+    worker_dead.FAULT,
+)
+
+CATALOGUE = (*OF_THE_MACHINE, *OF_THE_APP)
+
+_ALL = frozenset(fault.id for fault in OF_THE_MACHINE)
 
 # What is not worth saying once its cause is found. A CUDA error that nothing explains is one only where nothing stops CUDA.
 EXPLAINS: Mapping[str, frozenset[str]] = {
@@ -83,6 +116,7 @@ EXPLAINS: Mapping[str, frozenset[str]] = {
     "uvm-module-absent": frozenset({"uvm-node-missing", "uvm-major-stale", "uvm-open-fails"}),
     "uvm-major-stale": frozenset({"uvm-open-fails"}),
     "address-space-limit": frozenset({"gpu-memory-full"}),
+    "torch-without-cuda": frozenset({"cuda-failed-at-import"}),
 }
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from firstlight.faults import granted
-from firstlight.faults.catalogue import CATALOGUE, EXPLAINS
+from firstlight.faults.catalogue import EXPLAINS, OF_THE_APP, OF_THE_MACHINE
 from firstlight.faults.fault import Diagnosis, Evidence, Finding, Layer
+from firstlight.faults.start import Start
 from firstlight.probe.facts import Facts, Unknown
 
 _UNEXPLAINED = "cuda-error-unexplained"
@@ -19,7 +20,7 @@ def diagnose(facts: Facts) -> Diagnosis:
     proven = granted.proof_is_whole(facts)
     findings: list[Finding] = []
     undecided: list[tuple[str, Unknown]] = []
-    for fault in CATALOGUE:
+    for fault in OF_THE_MACHINE:
         verdict = fault.evidence(facts)
         if isinstance(verdict, Unknown):
             undecided.append((fault.id, verdict))
@@ -34,6 +35,14 @@ def diagnose(facts: Facts) -> Diagnosis:
         together=granted.together(facts),
         undecided=() if proven else tuple((name, reason) for name, reason in undecided if name not in explained),
     )
+
+
+def of_app(start: Start) -> tuple[Finding, ...]:
+    """What is wrong with an app, of whose start this was seen until now; in the order of the catalogue. What cannot be told is left out."""
+    verdicts = [(fault, fault.evidence(start)) for fault in OF_THE_APP]
+    findings = [Finding(fault, verdict) for fault, verdict in verdicts if isinstance(verdict, Evidence)]
+    explained = _explained(findings)
+    return tuple(finding for finding in findings if finding.fault.id not in explained)
 
 
 def _refuted(evidence: Evidence, layer: Layer) -> bool:

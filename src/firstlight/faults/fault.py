@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from firstlight.probe.facts import Facts, Unknown
+from firstlight.probe.facts import Unknown
 
 
 class Layer(Enum):
@@ -19,6 +19,7 @@ class Layer(Enum):
     ENVIRONMENT = "environment"
     CUDA = "cuda"
     FRAMEWORK = "framework"
+    APP = "app"
 
 
 class Persistence(Enum):
@@ -53,7 +54,7 @@ class Evidence:
     """Why we believe a fault: one sentence, and the facts that it quotes as (name, value) pairs for the report.
 
     `persistence` overrides the fault's own where the facts tell more (a busy GPU whose holder is dying, say).
-    `stops` is False where CUDA works on every GPU all the same: usable, but ill.
+    `stops` is False where CUDA works on every GPU all the same, and where the app serves all the same: usable, but ill.
     """
 
     sentence: str
@@ -71,6 +72,7 @@ class Fault:
     """A named cause. Its module's docstring is its page: You see / Why / Cure.
 
     `host_fault` is True where only another host can help: `run` then ends with 75 instead of 69.
+    `evidence` reads the facts of the machine; in the layer `app`, what was seen of the app's start (faults/start.py).
     """
 
     id: str
@@ -78,7 +80,7 @@ class Fault:
     layer: Layer
     persistence: Persistence
     actor: Actor
-    evidence: Callable[[Facts], Verdict]
+    evidence: Callable[..., Verdict]
     remedies: tuple[Remedy, ...] = ()
     host_fault: bool = False
     advice: str = ""  # what the actor must do, one sentence

@@ -37,6 +37,23 @@ CODES: dict[int, tuple[str, ...]] = {
 
 # Parts of messages, in lower case; the first that the text contains decides, so the more exact stand first.
 MESSAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("error while attempting to bind on address", ("port-taken",)),
+    ("address already in use", ("port-taken",)),
+    ("execute_prestartup_script", ("app-folder-missing",)),
+    ("torch not compiled with cuda", ("torch-without-cuda",)),
+    ("comfy/model_management.py", ("cuda-failed-at-import", "torch-without-cuda")),
+    ("comfyui-frontend-package", ("frontend-missing",)),
+    ("systemexit", ("node-ends-app",)),
+    ("already used by a transformers model", ("vibevoice-versions",)),
+    ("cannot import name 'resolve_revision'", ("vibevoice-versions",)),
+    ("(import failed)", ("node-import-failed", "vibevoice-versions")),
+    ("module for custom nodes", ("node-import-failed", "vibevoice-versions")),
+    ("incompletemetadata", ("model-incomplete",)),
+    ("error while deserializing header", ("model-incomplete",)),
+    ("thrown while requesting head https://huggingface.co", ("model-needs-hub",)),
+    ("we couldn't connect to 'https://huggingface.co'", ("model-needs-hub",)),
+    ("fetch comfyregistry data", ("manager-blocks-start",)),
+    ("(prompt_worker)", ("worker-dead",)),
     ("cuda unknown error", _CODE_999),
     ("no cuda gpus are available", _CODE_100),
     ("no cuda-capable device", _CODE_100),

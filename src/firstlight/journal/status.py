@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from firstlight.journal import legs
 from firstlight.journal.event import Condition, Event, Stage
+from firstlight.journal.legs import Accepted, Leg
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +72,10 @@ class Status:
     asks: str | None  # what a control plane is asked for: "relocate"
     moving: bool  # another pod is being ordered in this one's place, by us
     move: str | None  # what was last said of that
+    legs: tuple[Leg, ...]  # of the way to the first verified generation
+    verified_after: float | None  # seconds from the start to that
+    accepted: Accepted | None  # what the last acceptance has found
+    late: str | None  # that it took longer than its budget, and which leg was the slowest
     code: int | None  # firstlight's own exit code, once it has ended
 
     @property
@@ -120,15 +126,26 @@ def status(events: Sequence[Event]) -> Status:
         asks=_text(holding.data.get("asks")) if holding else None,
         moving=move is not None and move.data.get("step") not in ("cannot", "undone"),
         move=_text(move.data.get("words")) if move is not None else None,
+        legs=legs.legs(events),
+        verified_after=legs.verified_after(events),
+        accepted=legs.accepted(events),
+        late=_text(_last(events, "over-budget", "words")),
         code=_number(_last(events, "end", "code")),
     )
 
 
-def _findings(events: Iterable[Event]) -> tuple[tuple[Seen, ...], Condition | None]:
-    """What was last found, by a diagnosis or by a look at the running app, and what condition that is."""
+def _findings(events: Sequence[Event]) -> tuple[tuple[Seen, ...], Condition | None]:
+    """What was last found, by a diagnosis, by a look at the running app or in its start, and what condition that is."""
     findings: list[Seen] = []
+    of_app: list[Seen] = []  # of the start that is under way, or is over well
     condition: Condition | None = None
     for event in events:
+        if event.kind == "app-look":
+            of_app = []
+        elif event.kind == "app-fault":
+            of_app.append(_seen(event.data))
+        elif event.kind == "ready":
+            of_app = [seen for seen in of_app if seen.persistence != "transient"]
         if event.kind == "stage" and event.stage is Stage.PROBE:
             findings = []
         elif event.kind == "finding":
@@ -144,7 +161,9 @@ def _findings(events: Iterable[Event]) -> tuple[tuple[Seen, ...], Condition | No
                 condition = Condition(event.data.get("condition"))
             except ValueError:
                 condition = Condition.DEGRADED
-    return tuple(findings), condition
+    if (of_app or any(event.kind == "over-budget" for event in events)) and condition in (None, Condition.HEALTHY):
+        condition = Condition.DEGRADED
+    return (*findings, *of_app), condition
 
 
 def _seen(data: Mapping[str, Any]) -> Seen:

@@ -47,7 +47,7 @@ def _words(event: Event) -> tuple[str, ...]:
     data = event.data
     if event.kind == "stage" and "attempt" in data:
         return (f"attempt {data['attempt']}",)
-    if event.kind == "finding":
+    if event.kind in ("finding", "app-fault"):
         return (str(data.get("fault")),)
     if event.kind == "diagnosis":
         return (f"{data.get('usable')} of {'?' if data.get('expected') is None else data['expected']} GPUs usable",)
@@ -69,7 +69,17 @@ def _words(event: Event) -> tuple[str, ...]:
         return (f"{data.get('condition')}: {', '.join(named)}" if named else str(data.get("condition")),)
     if event.kind in ("app-exited", "end", "give-up"):
         return (f"exit code {data.get('code')}",)
-    return ()
+    return _of_legs(event)
+
+
+def _of_legs(event: Event) -> tuple[str, ...]:
+    """How far it is to the first verified generation."""
+    data, after = event.data, f"after {event.since_start:.1f} s"
+    if event.kind == "leg":
+        return (f"{data.get('name')} {after}",)
+    if event.kind == "accepted":
+        return (f"{'verified' if data.get('ok') is True else 'not accepted'} {after}",)
+    return (f"over the budget, longest: {data.get('leg')}",) if event.kind == "over-budget" else ()
 
 
 def _is_duration(value: object) -> bool:

@@ -58,7 +58,7 @@ class Course:
 
     def next_event(self) -> Optional[float]:
         """When the main thread must look at it again."""
-        if self.life is None:
+        if self.life is None or (self.succeeded and self.check.get("once")):
             return None
         if self.attempt is not None and not self.attempt.judged:
             return self.attempt.deadline

@@ -179,9 +179,24 @@ def judge_rule(rule: Dict[str, Any], value: Any) -> Tuple[bool, str]:
         same = value == wanted and isinstance(value, bool) is isinstance(wanted, bool)
         found = "{} is {}".format(name, quote(value))
         return same, found if same else "{}, not {}".format(found, quote(wanted))
+    if relation == "offers":
+        offered = holds_text(value, wanted)
+        return offered, "{} {} {}".format(name, "offers" if offered else "does not offer", quote(wanted))
     if value is not None and not isinstance(value, (str, list, dict)):
         return False, "{} is {}, which is neither empty nor not".format(name, quote(value))
     return bool(value) is (relation == "not-empty"), "{} is {}".format(name, "not empty" if value else "empty")
+
+
+def holds_text(value: Any, text: Any) -> bool:
+    """Whether a text stands anywhere in a value."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, (dict, list)):
+            waiting += one.values() if isinstance(one, dict) else one
+        elif one == text:
+            return True
+    return False
 
 
 def quote(value: Any) -> str:
@@ -212,11 +227,13 @@ def ask_exec(attempt: Attempt) -> str:
                 attempt.kill_group()  # what it has left behind
                 attempt.group = 0
             code = process.wait()
-    if code == 0:
-        return "ended with exit code 0"
-    words = "ended with exit code {}".format(code) if code > 0 else "was killed by signal {}".format(-code)
     lines = output.decode("utf-8", "replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    if code == 0:
+        return last if last and attempt.check.get("tells") else "ended with exit code 0"
+    words = "ended with exit code {}".format(code) if code > 0 else "was killed by signal {}".format(-code)
+    if last and attempt.check.get("tells"):
+        raise Failed(last)
     raise Failed("{}: {}".format(words, quote(last)) if last else words)
 
 

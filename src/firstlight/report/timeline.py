@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from firstlight.journal.event import Condition, Stage
+from firstlight.journal.legs import Accepted
 from firstlight.journal.status import CheckState, Companion, Status
 from firstlight.journal.timeline import Span
 from firstlight.report import words
@@ -34,6 +35,12 @@ def status(stands: Status, style: Style = PLAIN) -> str:
         rows.append(("Cause", f"{printable(stands.cause)}: {printable(stands.sentence or '')}"))
     if stands.remedies:
         rows.append(("Cured by", ", ".join(map(printable, stands.remedies))))
+    if stands.late is not None:
+        rows.append(("Late", printable(stands.late)))
+    if stands.legs:
+        rows.append(("Legs", ", ".join(f"{leg.name} {words.duration(leg.seconds)}" for leg in stands.legs)))
+    if stands.accepted is not None:
+        rows.append(("Accepted", _accepted(stands.accepted)))
     rows += [("App", text) for text in _app(stands)]
     rows += [("Check", f"{printable(check.check)}: {_verdict(check)}") for check in stands.checks]
     rows += [("Beside", f"{printable(each.name)}: {_companion(each)}") for each in stands.companions]
@@ -42,6 +49,12 @@ def status(stands: Status, style: Style = PLAIN) -> str:
     ended = "no end is recorded: it is running, or was killed" if stands.code is None else f"with exit code {stands.code}"
     rows.append(("Ended", ended))
     return fit("\n".join(f"{style.paint(f'{name:<10}', 'bold')} {text}" for name, text in rows), style)
+
+
+def _accepted(accepted: Accepted) -> str:
+    how = {None: "", True: ", cold", False: ", cached"}[accepted.cold]
+    verdict = "yes" if accepted.ok else "no"
+    return f"{verdict}, {words.duration(accepted.after)} after the start{how}{': ' if accepted.words else ''}{printable(accepted.words)}"
 
 
 def _app(stands: Status) -> list[str]:

@@ -4,7 +4,8 @@
     OPEN      health in one word; ready, stage and since       everybody
     METRICS   the metrics                                      the metrics token
     ADMIN     the page, the status, the events, all words      the token; a local asker; the control socket
-    and orders (restart, stop, retry, rediagnose)              the control socket alone, whoever asks
+    and orders (restart, stop, retry, rediagnose), and what    the control socket alone, whoever asks
+    an acceptance tells
 
 A local asker came over the loopback, by a loopback name, and through no proxy: on a public proxy requests may come from the
 loopback too, and a page elsewhere can point its own name at it. A proxy in this container that speaks HTTP/1.1, asks by a loopback
@@ -68,6 +69,7 @@ TABLE: Mapping[str, Need] = {
     "/startupz": Need(Level.OPEN),
     "/healthz": Need(Level.OPEN),
     "/login": Need(Level.OPEN),
+    "/acceptance": Need(Level.ADMIN, socket_alone=True),
     "/v1/restart": Need(Level.ADMIN, socket_alone=True),
     "/v1/stop": Need(Level.ADMIN, socket_alone=True),
     "/v1/retry": Need(Level.ADMIN, socket_alone=True),

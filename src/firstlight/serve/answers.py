@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from firstlight.serve import access, health, live as live_events, metrics, page
+from firstlight.serve import access, health, live as live_events, metrics, page, told
 from firstlight.serve.access import Denied, Level
 from firstlight.serve.background import Lookup, PastBoot
 from firstlight.serve.connections import Peer
@@ -64,10 +64,11 @@ class Answers:
         past: Lookup[Any],
         host_keys: Lookup[Sequence[str]],
         order: Callable[[str, str], None],
+        tell: Callable[[dict[str, Any]], None],
         now: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
-        """`order(order, by)` tells the core; `now` is a clock that no one sets, `wall` the one on the wall."""
+        """`order(order, by)` tells the core, and `tell(event)` what an acceptance says; `now` is a clock that no one sets, `wall` the one on the wall."""
         self.keys = access.Keys()
         self._live = live
         self._version = version
@@ -76,6 +77,7 @@ class Answers:
         self._past = past
         self._host_keys = host_keys
         self._order = order
+        self._tell = tell
         self._now = now
         self._wall = wall
         self._failures = access.Failures()
@@ -91,11 +93,12 @@ class Answers:
             "/readyz": self._health("readyz", health.ready),
             "/startupz": self._health("startupz", health.started),
         }
-        orders = [path for path, need in access.TABLE.items() if need.socket_alone]
+        orders = [path for path in access.TABLE if path.startswith("/v1/")]
         self.application = Starlette(
             routes=[
                 *(Route(path, self._guard(path, endpoint), methods=["GET"]) for path, endpoint in routes.items()),
                 Route("/login", self._guard("/login", self._login), methods=["POST"]),
+                Route("/acceptance", self._guard("/acceptance", self._take_acceptance), methods=["POST"]),
                 *(Route(path, self._guard(path, self._take_order), methods=["POST"]) for path in orders),
             ],
             exception_handlers={HTTPException: _refusal, Exception: _failure},
@@ -240,6 +243,15 @@ class Answers:
                     return JSONResponse({"order": order, "answered": True, "words": str(event.data.get("words", ""))})
             await self._live.changed(left)
         return JSONResponse({"order": order, "answered": False, "words": "the order was handed over; the journal will tell"}, 202)
+
+    async def _take_acceptance(self, request: Request) -> Response:
+        """Hand what an acceptance tells to the core, for the journal."""
+        try:
+            event = told.parse(await _body(request))
+        except ValueError as error:
+            return _plain(400, f"cannot take this: {error}")
+        self._tell(event)
+        return JSONResponse({"taken": event["kind"]}, 202)
 
 
 def _plain_data(view: View | None) -> dict[str, Any]:

@@ -57,6 +57,15 @@ def _boot(view: View) -> Iterator[Metric]:
     yield _gauge("stage_duration_seconds", "How long the boot was in each stage, up to the last event.", ("stage",), durations)
     if view.ready_after is not None:
         yield _gauge("boot_duration_seconds", "How long it took from the start until the app was ready.", (), {(): view.ready_after})
+    legs = {(leg.name,): leg.seconds for leg in view.status.legs}
+    yield _gauge("leg_duration_seconds", "How long each leg of the way to the first verified generation took.", ("leg",), legs)
+    if view.status.verified_after is not None:
+        yield _gauge(
+            "first_generation_seconds", "From the start to the first generation that was found good.", (), {(): view.status.verified_after}
+        )
+    if view.status.accepted is not None:
+        yield _gauge("accepted", "Whether the last acceptance was passed.", (), {(): float(view.status.accepted.ok)})
+    yield _gauge("over_budget", "Whether the app was not ready within its budget.", (), {(): float(view.status.late is not None)})
     yield _gauge("boot_start_timestamp_seconds", "When the boot began.", (), {(): _seconds(view.status.started_at)})
     condition = {(one.value,): float(view.status.condition is one) for one in Condition}
     yield _gauge("condition", "How well the GPUs are: 1 for the one that holds.", ("condition",), condition)

@@ -69,6 +69,7 @@ def render(
             sections.hold(view),
             sections.faults(view),
             sections.waterfall(view, now),
+            sections.legs(view),
             sections.gpus(view),
             sections.app(view),
             sections.output(log),

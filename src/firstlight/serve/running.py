@@ -63,6 +63,7 @@ async def _run() -> int:
         ),
         host_keys=Lookup(partial(host_keys.fingerprints, host_keys.FOLDER), kept=_HOST_KEYS_KEPT),
         order=lambda order, by: telling.answer(step="order", order=order, by=by),
+        tell=lambda event: telling.answer(step="told", event=event),
         now=time.monotonic,
         wall=time.time,
     )

@@ -125,6 +125,32 @@ def _row(bar: Bar) -> Html:
     )
 
 
+def legs(view: View) -> Html | None:
+    """The way to the first verified generation, and how long each leg of it took."""
+    stands = view.status
+    if not stands.legs:
+        return None
+    rows = [
+        tag("li", badge("well", leg.name), tag("span", f"{seconds_in_words(leg.seconds)}, {seconds_in_words(leg.at)} after the start"))
+        for leg in stands.legs
+    ]
+    if stands.accepted is not None:
+        kind, state = ("well", "accepted") if stands.accepted.ok else ("bad", "not accepted")
+        temperature = {None: "", True: "cold", False: "cached"}[stands.accepted.cold]
+        gates = ", ".join(f"{name} {_PASSED[ok]}" for name, ok in stands.accepted.gates)
+        rows.append(tag("li", badge(kind, state), tag("span", " · ".join(filter(None, (stands.accepted.words, temperature, gates))))))
+    late = tag("p", stands.late, class_="small") if stands.late is not None else None
+    note = (
+        f"first verified generation after {seconds_in_words(stands.verified_after)}"
+        if stands.verified_after is not None
+        else "none verified yet"
+    )
+    return _section("legs", "First generation", tag("ul", *rows, class_="plain"), late, note=note)
+
+
+_PASSED = {None: "not checked", True: "passed", False: "failed"}
+
+
 def gpus(view: View) -> Html | None:
     """Each GPU and the proof of it."""
     if not view.gpus:

@@ -28,7 +28,7 @@ def say(events: Sequence[Event], stands: Status) -> tuple[str, str]:
     if stage is Stage.STOP:
         return "Stopping", "" if stands.app_pid else f"The app ended with exit code {stands.app_code}."
     if stands.ready:
-        return _with_condition("Ready", stands.condition), cause
+        return _with_condition("Ready", stands.condition), cause or stands.late or ""
     if stage is Stage.BACKOFF:
         delay = reading.field(events, "restart", "delay")
         wait = f" in {seconds_in_words(delay)}" if isinstance(delay, (int, float)) else ""

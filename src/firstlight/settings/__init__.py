@@ -88,6 +88,9 @@ class Settings:
 
     app: str
     port: int
+    node: str
+    model: str
+    budget: float  # 0: none
     with_: tuple[str, ...]
 
     restart: str
@@ -105,6 +108,7 @@ class Settings:
 
     alive: tuple[str, ...]
     ready: tuple[str, ...]
+    accept: str
     ready_timeout: float  # 0: none
 
     log_dir: str

@@ -115,6 +115,15 @@ GROUPS = {
     "app": (
         Option("app", "", values.RECIPE, "RECIPE", "the recipe of the app: its checks, and defaults for what is not set here"),
         Option("port", "", values.PORT, "N", "the port that the app listens on, for the checks of its recipe"),
+        Option("node", "", values.TEXT, "CLASS", "a node's class without which the app of the recipe is not ready"),
+        Option("model", "", values.TEXT, "NAME", "a model that this node must offer"),
+        Option(
+            "budget",
+            "5m",
+            values.DURATION_OR_OFF,
+            "TIME",
+            "how long it may take from the start until the app is ready before the boot counts as degraded; 0 for ever",
+        ),
         Option("with", "", values.COMMAND, "COMMAND", "a command to keep running beside the app, from before the GPU is ready", many=True),
     ),
     "restart": (
@@ -156,6 +165,13 @@ GROUPS = {
             many=True,
         ),
         Option("ready", "", values.CHECK, "SPEC", "a check without which the app is not ready", many=True),
+        Option(
+            "accept",
+            "",
+            values.TEXT,
+            "FILE",
+            "a workflow of ComfyUI that must be made and judged well before the app is ready; options of `accept` may follow the name",
+        ),
         Option(
             "ready-timeout",
             "0s",

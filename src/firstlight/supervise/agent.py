@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # over by then never needs the agent. And in a boot that has not come to its app by then: CUDA hangs, and somebody may want to know.
 _AFTER = {"boot": 5.0, "app-started": 0.3}
 
+# What the journal has of an acceptance.
+_OF_ACCEPTANCE = ("ok", "cold", "seconds", "gates", "words")
+
 # What is said of an order that was taken. What comes of it the next events tell.
 _TAKEN = {
     "restart": "the app is started anew, where one runs or waits to",
@@ -102,6 +105,12 @@ class Agent:
             by = str(said.get("by", "somebody"))
             self._journal.note("order", order=order, by=by, words=_TAKEN[order])
             self._loop.post(Requested(order, "order", f"{order}, ordered by {by}"))
+        elif step == "told" and isinstance(said.get("event"), dict):
+            event = dict(said["event"])
+            if event.pop("kind", None) == "leg":
+                self._journal.note("leg", name=str(event.get("name")))
+            else:
+                self._journal.note("accepted", **{name: event.get(name) for name in _OF_ACCEPTANCE})
         elif step == "listening":
             self._journal.note("agent", listening=said.get("address"), control=said.get("control"))
             if self._asked_for and said.get("address"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from firstlight.apps import app as apps
@@ -136,7 +137,22 @@ class Checker:
     def _answer(self, said: Mapping[str, Any]) -> None:
         if said.get("life") == self._life and said.get("step") in ("checked", "waiting"):
             ok = bool(said.get("ok")) if said["step"] == "checked" else None
-            self._take(*health.answered(self._health, str(said.get("check")), ok, str(said.get("words"))))
+            name, words = str(said.get("check")), str(said.get("words"))
+            if ok is not None and any(check.tells for check in self._checks if check.name == name):
+                words = self._told(ok, words)
+            self._take(*health.answered(self._health, name, ok, words))
+
+    def _told(self, ok: bool, words: str) -> str:
+        """Write down what the acceptance has found, and give its words. One that came to no verdict has said why in plain words."""
+        try:
+            found = json.loads(words)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            found = {"words": words}
+        words = str(found.get("words"))
+        self._journal.note("accepted", **{**{name: found.get(name) for name in ("cold", "seconds", "gates")}, "ok": ok, "words": words})
+        return words
 
     def _ended(self, how: str) -> None:
         self._journal.note("log", words=f"the checker has ended ({how}); a new one goes on")

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from firstlight.apps import parse, recipes
-from firstlight.apps.app import App, Check, Level
+from firstlight.apps.app import PROGRAM, App, Check, Kind, Level
 from firstlight.errors import SettingsError
 from firstlight.settings import Settings, masking
 from firstlight.supervise import companions
 from firstlight.supervise.companions import Companion
+from firstlight.system.loop import program
+from firstlight.system.process import verb
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Chosen:
     """What is known of the app before it is started."""
 
     settings: Settings  # with the recipe's defaults
     recipe: App | None
+    command: tuple[str, ...]
+    port: int  # where the app of the recipe will listen; 0 without one
     checks: tuple[Check, ...]
     companions: tuple[Companion, ...]
 
@@ -36,7 +41,11 @@ def choose(settings: Settings, command: Sequence[str]) -> Chosen:
         except ValueError as error:
             raise settings.wrong("app", f"{settings.app!r}: {error}") from None
         settings = settings.with_recipe(recipe.name, recipe.defaults)
-    found = [] if recipe is None else list(recipe.checks_for(command, recipe.port_for(command, settings.port)))
+    port = 0 if recipe is None else recipe.port_for(command, settings.port)
+    _judge_node(settings, recipe)
+    found = [] if recipe is None else [_runnable(check) for check in recipe.checks_for(command, port, settings.node, settings.model)]
+    if settings.accept:
+        found.append(_acceptance(settings, recipe, port))
     for level, texts in ((Level.ALIVE, settings.alive), (Level.READY, settings.ready)):
         for number, text in enumerate(texts, 1):
             try:
@@ -49,7 +58,57 @@ def choose(settings: Settings, command: Sequence[str]) -> Chosen:
         except ValueError as error:
             raise SettingsError(f"cannot take {settings.config}: [checks.{name}]: {masking.masked(str(error))}") from None
     # The last one of a name counts: a table changes a check of the recipe.
-    return Chosen(settings, recipe, tuple({check.name: check for check in found}.values()), _companions(settings))
+    return Chosen(
+        settings=settings,
+        recipe=recipe,
+        command=tuple(command),
+        port=port,
+        checks=tuple({check.name: check for check in found}.values()),
+        companions=_companions(settings),
+    )
+
+
+def _acceptance(settings: Settings, recipe: App | None, port: int) -> Check:
+    """The last readiness check: what `firstlight accept` says, once it has said yes. It waits for ComfyUI by itself.
+
+    Raises:
+        UsageError, SettingsError: it is wanted of another app, or its words make no sense.
+    """
+    if recipe is None or recipe.name != "comfyui":
+        raise settings.wrong("accept", f"{settings.accept!r}: it is for --app comfyui")
+    try:
+        words = shlex.split(settings.accept)
+    except ValueError as error:
+        raise settings.wrong("accept", f"{settings.accept!r}: {error}") from None
+    if not words or words[0].startswith("-"):
+        raise settings.wrong("accept", f"{settings.accept!r}: it begins with the name of a workflow's file")
+    ours = (f"--url=http://127.0.0.1:{port}", "--wait=1h", "--format=line")
+    return Check(
+        name="accept",
+        level=Level.READY,
+        kind=Kind.EXEC,
+        command=tuple(verb("accept", *ours, f"--workflow={words[0]}", *words[1:])),
+        tells=True,
+        once=True,
+        # Each try is several generations: the first one counts, and after a no there is another one in a while.
+        threshold=1,
+        start_period=0.0,
+        period=600.0,
+        timeout=7200.0,
+    )
+
+
+def _judge_node(settings: Settings, recipe: App | None) -> None:
+    """Raises UsageError or SettingsError where a node or a model is wanted of an app that has none."""
+    if settings.node and (recipe is None or recipe.node is None):
+        raise settings.wrong("node", f"{settings.node!r}: it is for an app with nodes, such as --app comfyui")
+    if settings.model and not settings.node:
+        raise settings.wrong("model", f"{settings.model!r}: it is what a node must offer, and no node is named")
+
+
+def _runnable(check: Check) -> Check:
+    """A check of the kind exec that names a program of ours, with its command line."""
+    return replace(check, command=tuple(program(*check.command[1:]))) if check.command[:1] == (PROGRAM,) else check
 
 
 def _companions(settings: Settings) -> tuple[Companion, ...]:

@@ -9,6 +9,7 @@ from firstlight import settings as own_settings
 from firstlight.apps import app as apps, cuda_lines
 from firstlight.supervise import leftovers, notify, restart
 from firstlight.supervise.checker import Checker
+from firstlight.supervise.pace import Pace
 from firstlight.system import clock, instance as instances
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from firstlight.supervise.companions import Companions
     from firstlight.supervise.output import Output
     from firstlight.supervise.sessions import Sessions
+    from firstlight.supervise.symptoms import Symptoms
     from firstlight.supervise.watch import Watch
     from firstlight.system.loop import Loop
 
@@ -36,8 +38,10 @@ def build(
     variables: Mapping[str, str],
     tell: Callable[[str], None],
     chosen: Chosen | None,
+    started: float,
 ) -> Crew:
-    """Build all that the settings ask for, and start nothing. `variables` is the environment that we were started with."""
+    """Build all that the settings ask for, and start nothing. `variables` is the environment that we were started with,
+    `started` when the run began."""
     checks = () if chosen is None else chosen.checks
     companions = () if chosen is None else chosen.companions
     theirs = {*notify.OURS, *notify.PASSED, *own_settings.NOT_FOR_APPS}
@@ -55,6 +59,13 @@ def build(
         journal.listeners.append(manager.hear)
     if any(check.kind.value == "notify" for check in checks):
         crew.inbox = notify.Inbox(loop, instance, journal.boot, checker.notified)
+    ends = {} if chosen is None or chosen.recipe is None else chosen.recipe.legs
+    if ends or settings.budget:
+        crew.pace = Pace(loop, journal, ends, budget=settings.budget, started=started, tell=tell)
+    if chosen is not None and chosen.recipe is not None and chosen.recipe.look:
+        from firstlight.supervise.symptoms import Symptoms
+
+        crew.symptoms = Symptoms(loop, journal, chosen.recipe, chosen.command, port=chosen.port, model=settings.model, tell=tell)
     if _captures(settings):
         from firstlight.supervise.output import Output
 
@@ -66,7 +77,7 @@ def build(
             instance=instance,
             companions=[companion.name for companion in companions],
             patterns=apps.patterns_json(patterns, checks),
-            matched=checker.printed,
+            matched=crew.printed,
             tell=tell,
         )
     if settings.publish_env:
@@ -113,6 +124,8 @@ class Crew:
         self.agent: Agent | None = None
         self.inbox: notify.Inbox | None = None
         self.sessions: Sessions | None = None
+        self.symptoms: Symptoms | None = None
+        self.pace: Pace | None = None
         self._loop = loop
         self._journal = journal
         self._settings = settings
@@ -153,6 +166,24 @@ class Crew:
             if self.output is not None:
                 self._call(self.output.start)
 
+    def before_life(self, number: int, environment: dict[str, str]) -> str:
+        """Look at what the app will find. Give why it is not to be started now, empty where it is; a variable that cures is set."""
+        reasons: list[str] = []
+        if self.symptoms is not None:
+            symptoms = self.symptoms
+            self._call(lambda: reasons.append(symptoms.before_life(number, environment)))
+        return "".join(reasons)
+
+    def printed(self, name: str, line: str) -> None:
+        """The pump has found the line of a pattern or of a log check."""
+        self._checker.printed(name, line)
+        if self.pace is not None:
+            pace = self.pace
+            self._call(lambda: pace.printed(name))
+        if self.symptoms is not None:
+            symptoms = self.symptoms
+            self._call(lambda: symptoms.printed(name, line))
+
     def begin_life(self, number: int, environment: Mapping[str, str], facts: Facts | None) -> None:
         """The app was started, in this environment. `facts` are those of the proof; None where no GPU was asked for."""
         if self.output is not None:
@@ -179,7 +210,13 @@ class Crew:
         self._end_watch()
         if self.output is not None:
             self.output.end_life(wait=status != 0 and not stopped)
-        return self._checker.end_life(status)
+        cause, words = self._checker.end_life(status)
+        if self.symptoms is not None and not stopped:
+            explained: list[str] = []
+            symptoms = self.symptoms
+            self._call(lambda: explained.append(symptoms.end_life(status, cause, words)))
+            words = "".join(explained) or words
+        return cause, words
 
     def look(self) -> None:
         """Look at the GPUs now."""

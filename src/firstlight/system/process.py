@@ -220,6 +220,12 @@ def program(name: str, *arguments: str, interpreter: str | None = None, confined
     return [interpreter, "-c", script, *arguments]
 
 
+def verb(*words: str) -> list[str]:
+    """The command line of one of our own verbs, in an interpreter like this one. It finds modules where we do."""
+    run = f"import sys; sys.path[:] = {sys.path!r}; from firstlight.__main__ import main; sys.exit(main())"
+    return [sys.executable, "-I", "-S", "-c", run, *words]
+
+
 def module(name: str) -> list[str]:
     """The command line that runs `main()` of a module of ours that needs libraries, in an interpreter like this one.
 

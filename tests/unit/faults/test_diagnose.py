@@ -57,7 +57,7 @@ from machines import (
     xid,
 )
 
-from firstlight.faults.catalogue import CATALOGUE
+from firstlight.faults.catalogue import CATALOGUE, OF_THE_MACHINE
 from firstlight.faults.diagnose import diagnose
 from firstlight.faults.fault import Diagnosis
 from firstlight.probe.facts import (
@@ -330,9 +330,9 @@ def test_what_the_facts_cannot_tell_is_undecided(fault: str, facts: Facts) -> No
     assert fault not in names(diagnosis).split()
 
 
-def test_every_fault_has_a_machine_that_shows_it() -> None:
+def test_every_fault_of_the_machine_has_a_machine_that_shows_it() -> None:
     shown = {name for expected, _, _ in [*ILL, *USABLE_BUT_ILL] for name in expected.split()}
-    assert shown == {fault.id for fault in CATALOGUE}
+    assert shown == {fault.id for fault in OF_THE_MACHINE}
 
 
 def test_a_sign_that_stops_cuda_goes_before_one_that_does_not() -> None:

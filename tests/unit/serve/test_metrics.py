@@ -31,6 +31,9 @@ def view() -> Any:
         ("companion-started", "ready", {"name": "/start.sh", "pid": 9}),
         ("app-exited", "stop", {"code": 1, "orphans_reaped": 5}),
         ("restart", "backoff", {"cause": "cuda", "reason": "x", "delay": 1.0, "causes": {"cuda": 1}}),
+        ("leg", "backoff", {"name": "prompt"}),
+        ("accepted", "backoff", {"ok": True, "cold": True, "seconds": 1.0, "gates": [], "words": ""}),
+        ("over-budget", "backoff", {"budget": 5.0, "leg": "process", "seconds": 2.0, "words": "late"}),
     ]
     return look(
         [
@@ -63,6 +66,11 @@ def test_the_metrics_say_what_the_view_says() -> None:
     assert found["firstlight_zombies_reaped_total"] == {(): 5}
     assert found["firstlight_gpu_info"] == {(("gpu", "0"), ("model", 'H100 "x"\\'), ("uuid", "GPU-a")): 1}
     assert found["firstlight_check_ok"] == {(("check", "http"), ("level", "ready")): 1}
+    legs = {leg: seconds for ((_, leg),), seconds in found["firstlight_leg_duration_seconds"].items()}
+    assert legs == {"cuda": 3, "process": 2, "ready": 2, "prompt": 4, "verified": 1}
+    assert found["firstlight_first_generation_seconds"] == {(): 12}
+    assert found["firstlight_accepted"] == {(): 1}
+    assert found["firstlight_over_budget"] == {(): 1}
     assert found["firstlight_stage_duration_seconds"][("stage", "probe"),] == 1
 
 

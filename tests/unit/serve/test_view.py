@@ -147,8 +147,8 @@ plain = strategies.recursive(
     lambda inner: strategies.lists(inner, max_size=3) | strategies.dictionaries(strategies.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-names = "command fault sentence quotes gpu seconds gpus facts nvml words check level ok checks reason delay code condition faults name pid usable expected remedy outcome asks attempt cause orphans_reaped".split()
-kinds = "boot stage facts finding diagnosis proof remedy wait app-started check ready unready restart app-exited condition companion-started companion-exited hold retry give-up log end signal".split()
+names = "accepted cold gates leg command fault sentence quotes gpu seconds gpus facts nvml words check level ok checks reason delay code condition faults name pid usable expected remedy outcome asks attempt cause orphans_reaped".split()
+kinds = "accepted app-fault app-look leg over-budget boot stage facts finding diagnosis proof remedy wait app-started check ready unready restart app-exited condition companion-started companion-exited hold retry give-up log end signal".split()
 anything = strategies.lists(
     strategies.tuples(
         strategies.sampled_from(kinds),

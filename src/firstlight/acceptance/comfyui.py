@@ -1,0 +1,262 @@
+"""What is asked of ComfyUI, over its HTTP API: its classes, an upload, one prompt followed to its end, the files that came of it.
+
+Progress is told by /queue and /history: ComfyUI's websocket would add a library, and VibeVoice says nothing over it while it speaks.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import select
+import urllib.parse
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from firstlight.errors import Error, ExitCode, UsageError
+from firstlight.system import clock
+
+# One answer of the server, in seconds: a model that is being loaded holds Python's lock for seconds at a time.
+_PATIENCE = 30.0
+# How often it is asked how far it is, in seconds.
+_PERIOD = 0.25
+# Between two prompts nothing runs for a moment. A worker that takes none for so many seconds is dead (ComfyUI issue 16312).
+_IDLE = 10.0
+# Bytes of one answer. The list of classes is the longest, where there is no audio of hours.
+_LARGEST = 256 << 20
+# Of so many prompts is it asked what has run before.
+_LOOKED_AT = 100
+# How much of a text of its own is quoted.
+_QUOTED = 300
+
+
+class ComfyUIError(Error):
+    """ComfyUI did not do as asked."""
+
+    exit_code = ExitCode.CLOUD
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """A prompt that ComfyUI calls a success, which proves nothing yet.
+
+    Attributes:
+        cached: the nodes that were answered from the cache.
+        files: what its outputs have written.
+        seconds: from the start of its execution to the end, by ComfyUI's clock; None where it does not tell.
+    """
+
+    cached: frozenset[str]
+    files: tuple[Mapping[str, Any], ...]
+    seconds: float | None
+
+
+class Server:
+    """One ComfyUI. Its address is never shown with what may be a secret in it."""
+
+    def __init__(self, url: str) -> None:
+        """An address such as http://127.0.0.1:8188.
+
+        Raises:
+            UsageError: it is none.
+        """
+        try:
+            parts = urllib.parse.urlsplit(url)
+            port = parts.port
+        except ValueError:
+            parts, port = urllib.parse.SplitResult("", "", "", "", ""), None
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
+            raise UsageError("cannot take --url: it is an address such as http://127.0.0.1:8188")
+        self.shown = f"{parts.hostname}:{port or (443 if parts.scheme == 'https' else 80)}"
+        self._host = parts.hostname
+        self._port = port
+        self._path = parts.path.rstrip("/")
+        self._connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+
+    def classes(self) -> dict[str, Any]:
+        """Every class of nodes, as /object_info describes it."""
+        found = self._json("GET", "/object_info")
+        if not isinstance(found, dict) or not found:
+            raise ComfyUIError(f"cannot ask {self.shown} for its nodes: the answer is none of ComfyUI's")
+        return found
+
+    def ran(self) -> frozenset[str]:
+        """The classes of the nodes in the prompts that it has run last."""
+        entries = self._json("GET", f"/history?max_items={_LOOKED_AT}")
+        found: set[str] = set()
+        for entry in entries.values() if isinstance(entries, dict) else ():
+            prompt = entry.get("prompt") or []
+            nodes = prompt[2] if len(prompt) > 2 else {}
+            found |= {str(node.get("class_type")) for node in nodes.values()}
+        return frozenset(found)
+
+    def upload(self, name: str, content: bytes) -> str:
+        """Put a file into ComfyUI's input folder; the name that a node finds it by."""
+        boundary = f"firstlight-{uuid.uuid4().hex}"
+        fields = {"type": "input", "overwrite": "true", "subfolder": "firstlight"}
+        body = b"".join(
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{value}\r\n'.encode() for field, value in fields.items()
+        )
+        # The field is called so for audio too.
+        body += f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="{name}"\r\n'.encode()
+        body += b"Content-Type: application/octet-stream\r\n\r\n" + content + f"\r\n--{boundary}--\r\n".encode()
+        kept = self._json("POST", "/upload/image", body, f"multipart/form-data; boundary={boundary}")
+        if not isinstance(kept, dict) or not kept.get("name"):
+            raise ComfyUIError(f"cannot upload the voice to {self.shown}: it does not say where it has put it")
+        return f"{kept['subfolder']}/{kept['name']}" if kept.get("subfolder") else str(kept["name"])
+
+    def queue(self, prompt: Mapping[str, Any], prompt_id: str, client_id: str) -> None:
+        """Queue a prompt under an id of our own."""
+        order = json.dumps({"prompt": prompt, "prompt_id": prompt_id, "client_id": client_id}).encode()
+        status, body = self._ask("POST", "/prompt", order, "application/json")
+        if status == 400:
+            raise ComfyUIError(f"cannot queue the workflow: {_refusal(body)}")
+        if status != 200:
+            raise ComfyUIError(f"cannot queue the workflow: {self.shown} has answered with status {status}")
+        if _parsed(body).get("prompt_id") != prompt_id:
+            raise ComfyUIError(f"cannot queue the workflow: {self.shown} has given it another id than ours, so it is too old or no ComfyUI")
+
+    def follow(self, prompt_id: str, timeout: float, tell: Callable[[str], None]) -> Done:
+        """Wait for the end of a prompt, and tell how far it is. Where that takes too long, it is taken out of ComfyUI's hands."""
+        began = clock.now()
+        idle_since: float | None = None
+        told = ""
+        while True:
+            entry = self._json("GET", f"/history/{prompt_id}")
+            if isinstance(entry, dict) and prompt_id in entry:
+                return _done(entry[prompt_id])
+            how, idle = self._standing(prompt_id)
+            now = clock.now()
+            idle_since = (idle_since or now) if idle else None
+            if idle_since is not None and now - idle_since > _IDLE:
+                self.cancel(prompt_id)
+                raise ComfyUIError(
+                    f"cannot get it run: prompts have waited for {_IDLE:.0f} s while none runs: what runs them is dead; restart ComfyUI"
+                )
+            if now - began > timeout:
+                self.cancel(prompt_id)
+                raise ComfyUIError(f"cannot wait any longer: it is {how} after {timeout:g} s (--timeout)")
+            if how != told:
+                tell(f"ComfyUI: {how}")
+                told = how
+            pause(_PERIOD)
+
+    def cancel(self, prompt_id: str) -> None:
+        """Take a prompt out of the queue, or stop it. Nobody wants its outcome any more, nor to hear that this failed."""
+        for path, order in (("/queue", {"delete": [prompt_id]}), ("/interrupt", {"prompt_id": prompt_id})):
+            try:
+                self._ask("POST", path, json.dumps(order).encode(), "application/json")
+            except ComfyUIError:
+                return
+
+    def fetch(self, file: Mapping[str, Any]) -> bytes:
+        """The content of a file that an output has written."""
+        query = urllib.parse.urlencode({key: str(file.get(key, "")) for key in ("filename", "subfolder", "type")})
+        status, body = self._ask("GET", f"/view?{query}")
+        if status != 200:
+            raise ComfyUIError(f"cannot fetch {file.get('filename')}: {self.shown} has answered with status {status}")
+        return body
+
+    def _standing(self, prompt_id: str) -> tuple[str, bool]:
+        """Where a prompt is, in words; and whether something waits although nothing runs."""
+        queue = self._json("GET", "/queue")
+        running, pending = (queue.get(f"queue_{part}") or [] for part in ("running", "pending")) if isinstance(queue, dict) else ([], [])
+        if any(item[1] == prompt_id for item in running):
+            return "running", False
+        before = sum(item[1] != prompt_id for item in running + pending)
+        waits = any(item[1] == prompt_id for item in pending)
+        if not waits:
+            return "between the queue and its end", False
+        return f"waiting behind {before} others" if before else "waiting", not running
+
+    def _json(self, method: str, path: str, body: bytes | None = None, kind: str = "") -> Any:
+        status, answer = self._ask(method, path, body, kind)
+        if status != 200:
+            raise ComfyUIError(f"cannot ask {self.shown} for {path}: it has answered with status {status}")
+        try:
+            return json.loads(answer)
+        except (ValueError, RecursionError):
+            raise ComfyUIError(f"cannot ask {self.shown} for {path}: its answer is no JSON") from None
+
+    def _ask(self, method: str, path: str, body: bytes | None = None, kind: str = "") -> tuple[int, bytes]:
+        connection = self._connect(self._host, self._port, timeout=_PATIENCE)
+        try:
+            connection.request(method, self._path + path, body, {"Content-Type": kind} if kind else {})
+            answer = connection.getresponse()
+            content = answer.read(_LARGEST + 1)
+        except (OSError, http.client.HTTPException) as error:
+            raise ComfyUIError(f"cannot reach ComfyUI at {self.shown}: {_words(error)}") from None
+        finally:
+            connection.close()
+        if len(content) > _LARGEST:
+            raise ComfyUIError(
+                f"cannot take the answer of {self.shown} to {path.partition('?')[0]}: it is longer than {_LARGEST >> 20} MiB"
+            )
+        return answer.status, content
+
+
+def pause(seconds: float) -> None:
+    """Wait; Ctrl-C ends it."""
+    select.select([], [], [], seconds)
+
+
+def _done(entry: Mapping[str, Any]) -> Done:
+    """What the history says of a prompt.
+
+    Raises:
+        ComfyUIError: a node has failed, or somebody has stopped it.
+    """
+    status = entry.get("status") or {}
+    messages = {kind: data for kind, data in status.get("messages") or []}  # noqa: C416 - a pair is a list here
+    if "execution_error" in messages:
+        raise ComfyUIError(f"cannot run the workflow: {_failure(messages['execution_error'])}")
+    if "execution_interrupted" in messages:
+        raise ComfyUIError("cannot run the workflow: somebody has interrupted it")
+    if status.get("status_str") != "success":
+        raise ComfyUIError(f"cannot run the workflow: it ended as {status.get('status_str')!r}")
+    begun, ended = (messages.get(f"execution_{part}", {}).get("timestamp") for part in ("start", "success"))
+    return Done(
+        cached=frozenset(map(str, messages.get("execution_cached", {}).get("nodes") or [])),
+        files=tuple(_files(entry.get("outputs") or {})),
+        seconds=(ended - begun) / 1000 if isinstance(begun, int) and isinstance(ended, int) else None,
+    )
+
+
+def _files(outputs: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for number, output in outputs.items():
+        for held in output.values():
+            if isinstance(held, list):
+                yield from ({**file, "node": number} for file in held if isinstance(file, dict) and file.get("filename"))
+
+
+def _failure(error: Mapping[str, Any]) -> str:
+    said = _one_line(str(error.get("exception_message", "")))
+    return f"node {error.get('node_id')} ({error.get('node_type')}) has failed: {error.get('exception_type')}: {said}"
+
+
+def _refusal(body: bytes) -> str:
+    """Why a prompt was refused: the first node's own words where there are any."""
+    said = _parsed(body)
+    for number, node in (said.get("node_errors") or {}).items():
+        for error in node.get("errors") or []:
+            return _one_line(f"node {number} ({node.get('class_type')}): {error.get('message')}: {error.get('details')}")
+    error = said.get("error") or {}
+    return _one_line(f"{error.get('message')} {error.get('details') or ''}") if isinstance(error, dict) else "it does not say why"
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _one_line(text: str) -> str:
+    joined = " ".join(text.split())
+    return joined if len(joined) <= _QUOTED else joined[:_QUOTED] + "…"
+
+
+def _words(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,0 +1,111 @@
+"""Have ComfyUI say a sentence in a voice, or make what a workflow makes, and judge what comes out.
+
+It ends with 0 where that was made and passed all gates that could be asked, with 1 where one of them said no for every seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+
+from firstlight import settings
+from firstlight.acceptance import accept, comfyui, hearing, vibevoice
+from firstlight.errors import ExitCode, UsageError
+from firstlight.report import accepted
+from firstlight.system import standard_error
+
+# Each seed is a whole generation: more of them hide a model that is broken.
+_MOST_SEEDS = 20
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The options of accept."""
+    parser.add_argument(
+        "--workflow", metavar="FILE", help="a workflow in API format (default: one sentence by the node of VibeVoice that is there)"
+    )
+    parser.add_argument("--voice", metavar="FILE", help="a recording of the voice to speak with (default: what the workflow names)")
+    parser.add_argument("--text", metavar="TEXT", help="what to say (default: what the workflow says)")
+    parser.add_argument("--url", metavar="URL", default="http://127.0.0.1:8188", help="ComfyUI's address (default http://127.0.0.1:8188)")
+    parser.add_argument("--seeds", metavar="N", type=_whole(_MOST_SEEDS, least=1), default=3, help="how many seeds to try (default 3)")
+    parser.add_argument("--timeout", metavar="TIME", type=_duration, default="10m", help="how long one generation may take (default 10m)")
+    parser.add_argument(
+        "--wait", metavar="TIME", type=_duration, default="0s", help="how long to wait for a ComfyUI that is not up yet (default 0s)"
+    )
+    parser.add_argument("--keep", metavar="DIR", help="put what was made into this folder (ComfyUI keeps it in its own too)")
+    parser.add_argument(
+        "--models",
+        metavar="PYTHON",
+        default="",
+        help="a Python that has the models that listen: pip install 'firstlight[speech]' (default: our own)",
+    )
+    parser.add_argument(
+        "--sample-rate",
+        metavar="N",
+        type=_whole(1_000_000, least=0),
+        help="the rate in Hz that the audio must have (default: any; 24000 without --workflow)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "line"),
+        default="text",
+        help="text for people, json for programs, line for the verdict as one line of JSON",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Have it made, judge it, and say what came of it."""
+    server = comfyui.Server(arguments.url)
+    wanted = _wanted(arguments)
+    ears = hearing.find(arguments.models)
+    verdict = accept.accept(server, ears, wanted, standard_error.say)
+    if arguments.format == "json":
+        print(json.dumps(accepted.encode(verdict), indent=2))
+    elif arguments.format == "line":
+        print(json.dumps(accepted.brief(verdict)))
+    else:
+        print(accepted.render(verdict))
+    return ExitCode.OK if verdict.ok else ExitCode.ILL
+
+
+def _wanted(arguments: argparse.Namespace) -> accept.Wanted:
+    voice, suffix = accept.read_voice(arguments.voice) if arguments.voice is not None else (None, "")
+    if arguments.text is not None and not arguments.text.strip():
+        raise UsageError("cannot take --text: it is empty")
+    if arguments.keep is not None:
+        try:
+            os.makedirs(arguments.keep, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"cannot take --keep {arguments.keep}: {error.strerror}") from None
+    own = arguments.workflow is None
+    return accept.Wanted(
+        workflow=None if own else accept.read_file(arguments.workflow, "--workflow"),
+        name=vibevoice.NAME if own else os.path.basename(arguments.workflow),
+        text=arguments.text,
+        voice=voice,
+        voice_suffix=suffix,
+        rate=arguments.sample_rate if arguments.sample_rate is not None else (vibevoice.RATE if own else 0),
+        seeds=arguments.seeds,
+        timeout=arguments.timeout,
+        wait=arguments.wait,
+        keep=arguments.keep or "",
+    )
+
+
+class _whole:  # noqa: N801 - argparse shows nothing of it; it reads as the kind that it is
+    """A whole number within bounds."""
+
+    def __init__(self, most: int, *, least: int) -> None:
+        self.least, self.most = least, most
+
+    def __call__(self, text: str) -> int:
+        if not (text.isascii() and text.isdigit()) or not self.least <= int(text) <= self.most:
+            raise argparse.ArgumentTypeError(f"cannot take {text!r}: it is a whole number from {self.least} to {self.most}")
+        return int(text)
+
+
+def _duration(text: str) -> float:
+    try:
+        return settings.duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"cannot take {text!r}: {error}") from None

@@ -1,0 +1,131 @@
+"""Nodes that really speak, under the names and with the inputs of both packs of VibeVoice, which cannot be had here. Piper speaks, in a process
+and an interpreter of its own (SPEECH_PYTHON). What VOICE says first, in brackets, is how it fails: "[nan] Hello.".
+
+It needs: numpy and torch, which ComfyUI has.
+"""
+
+import os
+import subprocess
+import tempfile
+import wave
+
+import numpy as np
+import torch
+
+SAID = {}
+BAD_ONCE = []
+
+
+def speak(text):
+    """The samples and the rate of a sentence; said once, since it costs seconds."""
+    if text not in SAID:
+        with tempfile.TemporaryDirectory() as folder:
+            name = os.path.join(folder, "said.wav")
+            subprocess.run([os.environ["SPEECH_PYTHON"], os.path.join(os.path.dirname(__file__), "speak.py"), name, text], check=True)
+            with wave.open(name) as file:
+                samples = np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32768
+                SAID[text] = samples, file.getframerate()
+    return SAID[text]
+
+
+def noise(samples, level):
+    return np.random.default_rng(7).normal(0, level, len(samples))
+
+
+def nan_in(samples):
+    return np.concatenate([samples[: len(samples) // 3], np.full(len(samples) // 6, np.nan), samples[len(samples) // 2 :]])
+
+
+def fail(samples):
+    raise RuntimeError("Error generating speech: Model loading failed")
+
+
+def bad_once(samples):
+    """The first time silent, then well."""
+    BAD_ONCE.append(samples)
+    return samples if len(BAD_ONCE) > 1 else np.zeros_like(samples)
+
+
+# Each makes of a good clip what comes out of a model that fails in one way.
+SPOIL = {
+    "": lambda samples: samples,
+    "clipped": lambda samples: np.clip(samples * 8, -1, 1),
+    "cut": lambda samples: samples[: len(samples) // 2],
+    "first-bad": bad_once,
+    "looped": lambda samples: np.tile(samples, 3),
+    "nan": nan_in,
+    "nan-all": lambda samples: np.full_like(samples, np.nan),
+    "noise": lambda samples: noise(samples, 0.1),
+    "noisy": lambda samples: samples + noise(samples, np.sqrt(np.mean(samples**2))),
+    "quiet": lambda samples: samples * 3e-4,
+    "raise": fail,
+    "reversed": lambda samples: samples[::-1].copy(),
+    "silence": np.zeros_like,
+    "tone": lambda samples: 0.3 * np.sin(np.arange(len(samples)) / 8),
+    "wrong": lambda samples: speak("Please call Stella, and ask her to bring these things with her from the store.")[0],
+}
+
+
+class VibeVoiceSingleSpeakerNode:
+    """Enemyx's."""
+
+    @classmethod
+    def INPUT_TYPES(cls):  # noqa: N802 - ComfyUI calls it so
+        return {
+            "required": {
+                "text": ("STRING", {"multiline": True, "default": "Hello."}),
+                "model": (["VibeVoice-1.5B", "VibeVoice-Large"],),
+                "attention_type": (["auto", "eager", "sdpa", "flash_attention_2", "sage"], {"default": "auto"}),
+                "quantize_llm": (["full precision", "4bit", "8bit"],),
+                "free_memory_after_generate": ("BOOLEAN", {"default": True}),
+                "diffusion_steps": ("INT", {"default": 20, "min": 1, "max": 100}),
+                "seed": ("INT", {"default": 42, "min": 0, "max": 2**32 - 1}),
+                "cfg_scale": ("FLOAT", {"default": 1.3, "min": 0.5, "max": 3.5}),
+                "use_sampling": ("BOOLEAN", {"default": False}),
+            },
+            "optional": {"voice_to_clone": ("AUDIO",)},
+        }
+
+    RETURN_TYPES = ("AUDIO",)
+    FUNCTION = "generate"
+    CATEGORY = "speaking"
+
+    def generate(self, text, **_):
+        how, _, said = text.strip().removeprefix("[").partition("] ") if text.lstrip().startswith("[") else ("", "", text)
+        samples, rate = speak(said)
+        return ({"waveform": torch.from_numpy(SPOIL[how](samples)).float()[None, None], "sample_rate": rate},)
+
+
+class VibeVoiceTTS(VibeVoiceSingleSpeakerNode):
+    """Wildminder's."""
+
+    @classmethod
+    def INPUT_TYPES(cls):  # noqa: N802 - ComfyUI calls it so
+        voices = {f"speaker_{number}_voice": ("AUDIO",) for number in range(1, 5)}
+        return {
+            "required": {
+                "model_name": (["VibeVoice-1.5B"],),
+                "text": ("STRING", {"multiline": True, "default": "Speaker 1: Hello."}),
+                "quantize_llm_4bit": ("BOOLEAN", {"default": False}),
+                "attention_mode": (["eager", "sdpa", "flash_attention_2"],),
+                "cfg_scale": ("FLOAT", {"default": 1.3}),
+                "inference_steps": ("INT", {"default": 10}),
+                "seed": ("INT", {"default": 42, "min": 0, "max": 2**64 - 1}),
+                "do_sample": ("BOOLEAN", {"default": False}),
+                "temperature": ("FLOAT", {"default": 0.95}),
+                "top_p": ("FLOAT", {"default": 0.95}),
+                "top_k": ("INT", {"default": 0}),
+                "force_offload": ("BOOLEAN", {"default": False}),
+            },
+            "optional": voices,
+        }
+
+    def generate(self, text, speaker_1_voice=None, **_):
+        if speaker_1_voice is None:
+            raise ValueError("Speaker 1 has no voice")
+        if not text.startswith("Speaker 1: "):
+            raise ValueError("nobody knows who speaks")
+        return super().generate(text.removeprefix("Speaker 1: "))
+
+
+NODE_CLASS_MAPPINGS = {"VibeVoiceSingleSpeakerNode": VibeVoiceSingleSpeakerNode, "VibeVoiceTTS": VibeVoiceTTS}
