@@ -10,6 +10,7 @@
 
 _shtab_firstlight_commands() {
   local _commands=(
+    accept:'have ComfyUI say a sentence in a voice, and judge what comes out'
     completion:'print the completion script of a shell'
     config:'show every setting and where it came from, or check a file of settings'
     ctl:'give a running firstlight an order: restart, stop, retry, rediagnose'
@@ -63,6 +64,24 @@ _shtab_firstlight_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_firstlight_defaults_added=0
 
+_shtab_firstlight_accept_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--workflow[a workflow in API format (default\: one sentence by the node of VibeVoice that is there)]:FILE:_files"
+  "--voice[a recording of the voice to speak with (default\: what the workflow names)]:FILE:_files"
+  "--text[what to say (default\: what the workflow says)]:TEXT:"
+  "--url[ComfyUI\'s address (default http\:\/\/127.0.0.1\:8188)]:URL:"
+  "--seeds[how many seeds to try (default 3)]:N:"
+  "--timeout[how long one generation may take (default 10m)]:TIME:"
+  "--wait[how long to wait for a ComfyUI that is not up yet (default 0s)]:TIME:"
+  "--keep[put what was made into this folder (ComfyUI keeps it in its own too)]:DIR:_files -/"
+  "--models[a Python that has the models that listen\: pip install \'firstlight\[speech\]\' (default\: our own)]:PYTHON:_files"
+  "--sample-rate[the rate in Hz that the audio must have (default\: any\; 24000 without --workflow)]:N:"
+  "--format[text for people, json for programs, line for the verdict as one line of JSON]:format:(text json line)"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_firstlight_accept_defaults_added=0
+
 _shtab_firstlight_completion_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   ":whose completion script:(bash zsh)"
@@ -87,6 +106,9 @@ _shtab_firstlight_config_options=(
   "--on-gpu-fault[what to do when a GPU fails under the running app (default note) \[FIRSTLIGHT_ON_GPU_FAULT\]]:note|restart|hold|exit|relocate:(note restart hold exit relocate)"
   "--app[the recipe of the app\: its checks, and defaults for what is not set here \[FIRSTLIGHT_APP\]]:RECIPE:"
   "--port[the port that the app listens on, for the checks of its recipe \[FIRSTLIGHT_PORT\]]:N:"
+  "--node[a node\'s class without which the app of the recipe is not ready \[FIRSTLIGHT_NODE\]]:CLASS:"
+  "--model[a model that this node must offer \[FIRSTLIGHT_MODEL\]]:NAME:"
+  "--budget[how long it may take from the start until the app is ready before the boot counts as degraded\; 0 for ever (default 5m) \[FIRSTLIGHT_BUDGET\]]:TIME:"
   "*--with[a command to keep running beside the app, from before the GPU is ready\; can be repeated \[FIRSTLIGHT_WITH\]]:COMMAND:"
   "--restart[when to start the app again after its end (default never) \[FIRSTLIGHT_RESTART\]]:never|on-failure|always:(never on-failure always)"
   "--restart-delay[how long to wait before the first restart\; each one in a row doubles it (default 0.5s) \[FIRSTLIGHT_RESTART_DELAY\]]:TIME:"
@@ -101,6 +123,7 @@ _shtab_firstlight_config_options=(
   "--forward[who gets a forwarded signal\: the app\'s process group, or the app alone (default group) \[FIRSTLIGHT_FORWARD\]]:group|child:(group child)"
   "*--alive[a check without which the app is restarted\: http\:\/\/\…, tcp\:\…, exec\:\…, log\:\… or notify\; can be repeated \[FIRSTLIGHT_ALIVE\]]:SPEC:"
   "*--ready[a check without which the app is not ready\; can be repeated \[FIRSTLIGHT_READY\]]:SPEC:"
+  "--accept[a workflow of ComfyUI that must be made and judged well before the app is ready\; options of \`accept\` may follow the name \[FIRSTLIGHT_ACCEPT\]]:FILE:_files"
   "--ready-timeout[how long the app may take to become ready before it counts as failed\; 0 for ever (default 0s) \[FIRSTLIGHT_READY_TIMEOUT\]]:TIME:"
   "--log-dir[also keep what the app prints in files here \[FIRSTLIGHT_LOG_DIR\]]:DIR:_files -/"
   "--log-size[how large such a file may become before the next one begins (default 10M) \[FIRSTLIGHT_LOG_SIZE\]]:SIZE:"
@@ -237,6 +260,9 @@ _shtab_firstlight_pod_configure_options=(
   "--on-gpu-fault[what to do when a GPU fails under the running app (default note)]:note|restart|hold|exit|relocate:(note restart hold exit relocate)"
   "--app[the recipe of the app\: its checks, and defaults for what is not set here]:RECIPE:"
   "--port[the port that the app listens on, for the checks of its recipe]:N:"
+  "--node[a node\'s class without which the app of the recipe is not ready]:CLASS:"
+  "--model[a model that this node must offer]:NAME:"
+  "--budget[how long it may take from the start until the app is ready before the boot counts as degraded\; 0 for ever (default 5m)]:TIME:"
   "*--with[a command to keep running beside the app, from before the GPU is ready\; can be repeated (default \/start.sh)]:COMMAND:"
   "--restart[when to start the app again after its end (default never)]:never|on-failure|always:(never on-failure always)"
   "--restart-delay[how long to wait before the first restart\; each one in a row doubles it (default 0.5s)]:TIME:"
@@ -251,6 +277,7 @@ _shtab_firstlight_pod_configure_options=(
   "--forward[who gets a forwarded signal\: the app\'s process group, or the app alone (default group)]:group|child:(group child)"
   "*--alive[a check without which the app is restarted\: http\:\/\/\…, tcp\:\…, exec\:\…, log\:\… or notify\; can be repeated]:SPEC:"
   "*--ready[a check without which the app is not ready\; can be repeated]:SPEC:"
+  "--accept[a workflow of ComfyUI that must be made and judged well before the app is ready\; options of \`accept\` may follow the name]:FILE:_files"
   "--ready-timeout[how long the app may take to become ready before it counts as failed\; 0 for ever (default 0s)]:TIME:"
   "--log-dir[also keep what the app prints in files here]:DIR:_files -/"
   "--log-size[how large such a file may become before the next one begins (default 10M)]:SIZE:"
@@ -442,6 +469,9 @@ _shtab_firstlight_rehearse_options=(
   "--on-gpu-fault[as of run]:note|restart|hold|exit|relocate:(note restart hold exit relocate)"
   "--app[as of run]:RECIPE:"
   "--port[as of run]:N:"
+  "--node[as of run]:CLASS:"
+  "--model[as of run]:NAME:"
+  "--budget[as of run]:TIME:"
   "*--with[as of run]:COMMAND:"
   "--restart[as of run]:never|on-failure|always:(never on-failure always)"
   "--restart-delay[as of run]:TIME:"
@@ -456,6 +486,7 @@ _shtab_firstlight_rehearse_options=(
   "--forward[as of run]:group|child:(group child)"
   "*--alive[as of run]:SPEC:"
   "*--ready[as of run]:SPEC:"
+  "--accept[as of run]:FILE:_files"
   "--ready-timeout[as of run]:TIME:"
   "--log-dir[as of run]:DIR:_files -/"
   "--log-size[as of run]:SIZE:"
@@ -493,6 +524,9 @@ _shtab_firstlight_run_options=(
   "--on-gpu-fault[what to do when a GPU fails under the running app (default note) \[FIRSTLIGHT_ON_GPU_FAULT\]]:note|restart|hold|exit|relocate:(note restart hold exit relocate)"
   "--app[the recipe of the app\: its checks, and defaults for what is not set here \[FIRSTLIGHT_APP\]]:RECIPE:"
   "--port[the port that the app listens on, for the checks of its recipe \[FIRSTLIGHT_PORT\]]:N:"
+  "--node[a node\'s class without which the app of the recipe is not ready \[FIRSTLIGHT_NODE\]]:CLASS:"
+  "--model[a model that this node must offer \[FIRSTLIGHT_MODEL\]]:NAME:"
+  "--budget[how long it may take from the start until the app is ready before the boot counts as degraded\; 0 for ever (default 5m) \[FIRSTLIGHT_BUDGET\]]:TIME:"
   "*--with[a command to keep running beside the app, from before the GPU is ready\; can be repeated \[FIRSTLIGHT_WITH\]]:COMMAND:"
   "--restart[when to start the app again after its end (default never) \[FIRSTLIGHT_RESTART\]]:never|on-failure|always:(never on-failure always)"
   "--restart-delay[how long to wait before the first restart\; each one in a row doubles it (default 0.5s) \[FIRSTLIGHT_RESTART_DELAY\]]:TIME:"
@@ -507,6 +541,7 @@ _shtab_firstlight_run_options=(
   "--forward[who gets a forwarded signal\: the app\'s process group, or the app alone (default group) \[FIRSTLIGHT_FORWARD\]]:group|child:(group child)"
   "*--alive[a check without which the app is restarted\: http\:\/\/\…, tcp\:\…, exec\:\…, log\:\… or notify\; can be repeated \[FIRSTLIGHT_ALIVE\]]:SPEC:"
   "*--ready[a check without which the app is not ready\; can be repeated \[FIRSTLIGHT_READY\]]:SPEC:"
+  "--accept[a workflow of ComfyUI that must be made and judged well before the app is ready\; options of \`accept\` may follow the name \[FIRSTLIGHT_ACCEPT\]]:FILE:_files"
   "--ready-timeout[how long the app may take to become ready before it counts as failed\; 0 for ever (default 0s) \[FIRSTLIGHT_READY_TIMEOUT\]]:TIME:"
   "--log-dir[also keep what the app prints in files here \[FIRSTLIGHT_LOG_DIR\]]:DIR:_files -/"
   "--log-size[how large such a file may become before the next one begins (default 10M) \[FIRSTLIGHT_LOG_SIZE\]]:SIZE:"
@@ -616,6 +651,7 @@ _shtab_firstlight() {
       (( CURRENT += 1 ))
       curcontext="${curcontext%:*:*}:_shtab_firstlight-$line[1]:"
       case $line[1] in
+        accept) _arguments -C -s $_shtab_firstlight_accept_options ;;
         completion) _arguments -C -s $_shtab_firstlight_completion_options ;;
         config) _arguments -C -s $_shtab_firstlight_config_options ;;
         ctl) _arguments -C -s $_shtab_firstlight_ctl_options ;;
