@@ -36,6 +36,10 @@ test: .venv/ready programs wanted ## run the test suite (PYTEST="-k name" narrow
 	$(call say,running the tests)
 	@$(PYTHON) -m pytest $(PYTEST)
 
+.PHONY: speech
+speech: .venv/ready programs wanted ## test `accept` with a real ComfyUI, a real voice and models that listen
+	@$(PYTHON) -m pytest -m speech $(PYTEST)
+
 ##@ For whoever changes something
 
 .PHONY: check

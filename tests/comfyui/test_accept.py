@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from comfyui import FIRSTLIGHT, HERE, IMAGE, INSTALLED, ComfyUI
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.speech, pytest.mark.slow, pytest.mark.timeout(600)]
 
 SPEECH = HERE.parents[1] / ".tools/speech"
 # It has PyAV, and no model that listens.

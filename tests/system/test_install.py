@@ -620,7 +620,7 @@ print(json.dumps({"words": sys.argv[1:], "folder": os.getcwd(), "order": os.envi
 
 def comfyui(folder: Path, python: str = "") -> Path:
     """A ComfyUI that says how it was started."""
-    folder.mkdir(parents=True)
+    (folder / "custom_nodes").mkdir(parents=True)  # ComfyUI is not started without it
     (folder / "main.py").write_text(COMFYUI)
     if python:
         program = folder / python

@@ -32,7 +32,7 @@ _PATIENCE = 5.0
 
 # Pauses before a new writer, in seconds, as often as one after the other dies and has written nothing. The last one is for all that follow:
 # a volume that was away for minutes gets the rest of a run that may last for weeks.
-_PAUSES = (0.0, 1.0, 5.0, 30.0)
+_PAUSES = (0.0, 1.0, 5.0)
 
 # How long the end waits for the last lines to reach the volume, in seconds: a stop must not take longer than a second.
 _CLOSE_PATIENCE = 0.5
@@ -162,9 +162,12 @@ class Journal:
         assert self.directory is not None
         self._start_writer(self.directory, "again")
         kept = [event for event in self.events if event.number in self._unwritten]
+        lost = len(self._unwritten) - len(kept)
         self._unwritten = {event.number: self._unwritten[event.number] for event in kept}
         if self.writer is not None:
             self._loop.write(self.writer, b"".join(map(line, kept)))
+        if lost:
+            self.note("log", words=f"{lost} events are missing here: no writer lived long enough, and memory holds no more")
 
     def _listen(self, happening: Happening) -> None:
         """What the writer answers, and its end."""
