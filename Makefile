@@ -92,7 +92,7 @@ lint: .venv/ready
 	$(call say,ruff and shellcheck)
 	@$(PYTHON) -m ruff check --quiet .
 	@$(PYTHON) -m ruff format --quiet --check .
-	@.venv/bin/shellcheck testing/cloud/image/*.sh tools/*.sh bench/*.sh .ci/run src/firstlight/install/files/*.sh src/firstlight/install/files/firstlight
+	@.venv/bin/shellcheck -x testing/cloud/image/*.sh tools/*.sh bench/*.sh .ci/run src/firstlight/install/files/*.sh src/firstlight/install/files/firstlight
 
 types: .venv/ready
 	@for version in 3.10 3.11 3.12 3.13; do \

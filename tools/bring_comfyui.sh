@@ -7,22 +7,10 @@ set -eu
 
 target=.tools/comfyui
 
-say() { printf 'firstlight: %s\n' "$*" >&2; }
-
-quietly() { # WORDS COMMAND...: run it; on failure say that it cannot do what WORDS say
-    words=$1
-    shift
-    say "$words"
-    "$@" >"$target/log" 2>&1 || {
-        say "cannot go on with $words: $(grep . "$target/log" | tail -n 1) (all of it in $target/log)"
-        exit 1
-    }
-}
-
-export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 UV_CACHE_DIR=.tools/cache
-uv=.tools/uv/bin/uv
+# shellcheck source=tools/bringing.sh
+. tools/bringing.sh
 python=$target/venv/bin/python
-stamp=$(cat requirements/comfyui*.txt tools/bring_comfyui.sh | cksum)
+stamp=$(cat requirements/comfyui*.txt tools/bringing.sh tools/bring_comfyui.sh | cksum)
 test "$(cat "$target/ready" 2>/dev/null)" != "$stamp" || exit 0
 
 mkdir -p "$target"

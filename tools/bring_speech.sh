@@ -8,22 +8,10 @@ set -eu
 
 target=.tools/speech
 
-say() { printf 'firstlight: %s\n' "$*" >&2; }
-
-quietly() { # WORDS COMMAND...: run it; on failure say that it cannot do what WORDS say
-    words=$1
-    shift
-    say "$words"
-    "$@" >"$target/log" 2>&1 || {
-        say "cannot go on with $words: $(grep . "$target/log" | tail -n 1) (all of it in $target/log)"
-        exit 1
-    }
-}
-
-export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 UV_CACHE_DIR=.tools/cache
-uv=.tools/uv/bin/uv
+# shellcheck source=tools/bringing.sh
+. tools/bringing.sh
 python=$target/bin/python
-stamp=$(cat requirements/speech.txt tools/bring_speech.sh | cksum)
+stamp=$(cat requirements/speech.txt tools/bringing.sh tools/bring_speech.sh | cksum)
 
 if test "$(cat "$target/ready" 2>/dev/null)" != "$stamp"; then
     mkdir -p "$target"

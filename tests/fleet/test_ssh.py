@@ -21,7 +21,7 @@ from firstlight import errors
 from firstlight.fleet import host_keys, ssh as openssh
 from firstlight.fleet.ssh import Pin, Ssh, SshError, Trouble
 from firstlight.providers.runpod.shapes import Endpoint
-from firstlight.system.running import Finished
+from firstlight.system.asking import Finished
 
 HOSTILE = [
     "",

@@ -148,7 +148,9 @@ def moved_from_inside(account: Account) -> dict[str, Any]:
     """The same, and nobody looks: the pod moves itself, with its own key."""
     (pod,) = account.living()
     account.do("pod", "stop", pod["id"], "--wait")
-    account.do("pod", "configure", pod["id"], "--on-failure", "relocate", "--attempts", "2", "--delay", "1s", "--apply")
+    told = (f"{name}={account.environment[name]}" for name in ("RUNPOD_API_URL", "RUNPOD_PROXY_URL"))  # RunPod's own need not be told
+    where = [word for one in told for word in ("--env", one)]
+    account.do("pod", "configure", pod["id"], *where, "--on-failure", "relocate", "--attempts", "2", "--delay", "1s", "--apply")
     account.tell("hosts", [{"name": pod["host"], **SICK}, {"name": "better", **account.host()}])
     began = time.monotonic()
     account.do("pod", "start", pod["id"])

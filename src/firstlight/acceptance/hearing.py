@@ -172,7 +172,7 @@ def _floats(data: bytes) -> array[float]:
     return array("f", data[: len(data) // _BYTES * _BYTES])
 
 
-def _said(answer: asking.Answer) -> dict[str, Any] | None:
+def _said(answer: asking.Finished) -> dict[str, Any] | None:
     """The line of JSON that a program has printed."""
     try:
         found = json.loads(answer.out.strip().rpartition(b"\n")[2])

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from firstlight import errors
 from firstlight.fleet.ssh import CONNECT_TIMEOUT, Pin, Ssh, SshError, Trouble, at, call, classify, say
 from firstlight.providers.runpod.shapes import Endpoint
-from firstlight.system.running import Finished
+from firstlight.system.asking import Finished
 
 # A start of a month ago is over, or was not asked for since: its keys are asked for anew.
 _KEPT = 30 * 86400.0

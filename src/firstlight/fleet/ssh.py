@@ -16,7 +16,7 @@ from firstlight import errors
 from firstlight.fleet import state
 from firstlight.providers.runpod.shapes import Endpoint
 from firstlight.system import running
-from firstlight.system.running import Finished
+from firstlight.system.asking import Finished
 
 # Seconds that a connection may take to come about. A command has its own.
 CONNECT_TIMEOUT = 10

@@ -23,7 +23,6 @@ from firstlight.journal.event import LONGEST_BOOT, Event
 
 # What others may report, in their order.
 REPORTED = ("device", "port", "nodes", "worker", "prompt", "executed")
-NAMES = ("cuda", "process", *REPORTED, "verified", "ready")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from firstlight.faults.fault import Persistence
 from firstlight.faults.start import LINES_KEPT, Model, Start
 from firstlight.probe import answers
 from firstlight.supervise import command as app_command, restart
-from firstlight.system import clock
+from firstlight.system import clock, process
 from firstlight.system.loop import program
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Symptoms:
 
     def end_life(self, status: int, cause: Cause, words: str) -> str:
         """It has ended, with this exit code or minus the signal that killed it. Give why, with the fault that explains it where one does."""
-        self._start = replace(self._start, code=status if status >= 0 else 128 - status)
+        self._start = replace(self._start, code=process.shell_code(status))
         stopping = [item for item in self._note() if item.evidence.stops]
         return f"{words} ({stopping[0].fault.id})" if stopping and cause is restart.Cause.APP else words
 

@@ -6,9 +6,11 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from firstlight.system import process
+
 
 @dataclass(frozen=True)
-class Answer:
+class Finished:
     """How a child ended. `code` is 128 + the signal where one killed it, None where its time was over."""
 
     code: int | None
@@ -16,7 +18,7 @@ class Answer:
     err: bytes
 
 
-def ask(argv: Sequence[str], *, timeout: float, environment: Mapping[str, str] | None = None) -> Answer:
+def ask(argv: Sequence[str], *, timeout: float, environment: Mapping[str, str] | None = None) -> Finished:
     """Run a program to its end, or kill it after `timeout` seconds.
 
     Raises:
@@ -25,5 +27,5 @@ def ask(argv: Sequence[str], *, timeout: float, environment: Mapping[str, str] |
     try:
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, env=environment, check=False)
     except subprocess.TimeoutExpired:
-        return Answer(None, b"", b"")
-    return Answer(128 - done.returncode if done.returncode < 0 else done.returncode, done.stdout, done.stderr)
+        return Finished(None, b"", b"")
+    return Finished(process.shell_code(done.returncode), done.stdout, done.stderr)

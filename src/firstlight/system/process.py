@@ -59,7 +59,7 @@ class Process:
     @property
     def exit_code(self) -> int | None:
         """What a shell would say of its end: its exit code, or 128 + the signal; None while it runs."""
-        return 128 - self.status if self.status is not None and self.status < 0 else self.status
+        return None if self.status is None else shell_code(self.status)
 
     def lines(self) -> list[str]:
         """The complete lines of its output so far."""
@@ -201,6 +201,11 @@ class Children:
         except (ProcessLookupError, PermissionError):
             return False
         return True
+
+
+def shell_code(status: int) -> int:
+    """What a shell says of an end that is told as an exit code, or as minus the signal: that code, or 128 + the signal."""
+    return 128 - status if status < 0 else status
 
 
 def program(name: str, *arguments: str, interpreter: str | None = None, confined: bool = False) -> list[str]:

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import anyio
 
-
-@dataclass(frozen=True)
-class Finished:
-    """How a child ended. `code` is 128 + the signal where one killed it, None where its time was over."""
-
-    code: int | None
-    out: bytes
-    err: bytes
+from firstlight.system import process
+from firstlight.system.asking import Finished
 
 
 async def run(argv: Sequence[str], *, timeout: float, input: bytes = b"", environment: Mapping[str, str] | None = None) -> Finished:  # noqa: A002, ASYNC109 - a deadline of the child, told in its answer
@@ -26,6 +19,5 @@ async def run(argv: Sequence[str], *, timeout: float, input: bytes = b"", enviro
     """
     with anyio.move_on_after(timeout):
         done = await anyio.run_process(list(argv), input=input, check=False, env=environment, stderr=subprocess.PIPE)
-        code = done.returncode
-        return Finished(128 - code if code < 0 else code, done.stdout, done.stderr)
+        return Finished(process.shell_code(done.returncode), done.stdout, done.stderr)
     return Finished(None, b"", b"")

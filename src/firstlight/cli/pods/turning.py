@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from firstlight import errors, settings
 from firstlight.cli.pods import asking
@@ -42,6 +43,40 @@ def tell(pod: Pod, words: str) -> None:
     from firstlight.system import standard_error
 
     standard_error.say(f"pod {pod.id} ({pod.name}): {words}")
+
+
+def turn(
+    arguments: argparse.Namespace,
+    act: Callable[..., Awaitable[Turned]],
+    would: Callable[[Pod], str],
+    before: Callable[[Sequence[Pod]], None] = lambda _: None,
+    begin: Callable[[Pod], None] = lambda _: None,
+) -> int:
+    """Do it with each, or say what would be done; the exit code. `before` may refuse, `begin` tells of a pod that is about to be turned."""
+    import anyio
+
+    return anyio.run(_turn, arguments, act, would, before, begin)
+
+
+async def _turn(
+    arguments: argparse.Namespace,
+    act: Callable[..., Awaitable[Turned]],
+    would: Callable[[Pod], str],
+    before: Callable[[Sequence[Pod]], None],
+    begin: Callable[[Pod], None],
+) -> int:
+    from firstlight.fleet import names, power
+    from firstlight.providers.runpod.client import Client
+
+    within = patience(arguments)
+    async with Client(asking.access(arguments)) as cloud:
+        pods = await names.find_all(cloud, arguments.pods)
+        before(pods)
+        if arguments.dry_run:
+            return outline(arguments, pods, would)
+        for pod in pods:
+            begin(pod)
+        return finish(arguments, await power.each(pods, functools.partial(act, cloud, within=within, tell=tell)))
 
 
 def outline(arguments: argparse.Namespace, pods: Sequence[Pod], would: Callable[[Pod], str]) -> int:
