@@ -352,6 +352,21 @@ def test_the_control_plane_works_out_of_the_one_file_on_every_interpreter_at_han
     assert not re.search(r"^# code object from .*firstlight.pyz.*\.py$", said.stderr, re.MULTILINE), "something was compiled"
 
 
+@pytest.mark.parametrize("tag", INTERPRETERS)
+def test_one_of_its_verbs_is_started_out_of_the_one_file(onefile: Path, tag: str) -> None:
+    """As PID 1 does it for `pod relocate` and `accept`: its own path begins with the byte code for children."""
+    script = (
+        f"import sys; sys.path.insert(0, {str(onefile)!r}); from firstlight.system.process import verb; "
+        f"sys.path.insert(0, {str(onefile / tag)!r}); print(*verb('pod', 'list'), sep='\\0')"
+    )
+    argv = run(INTERPRETERS[tag], "-I", "-S", "-c", script).stdout.rstrip("\n").split("\0")
+
+    said = run(*argv, env={**os.environ, "RUNPOD_API_KEY": "", "RUNPOD_API_KEY_FILE": ""})
+
+    assert said.returncode == 64
+    assert said.stderr.startswith("firstlight: cannot ask RunPod")
+
+
 def test_the_list_of_names_that_a_start_reads_holds_no_library(onefile: Path) -> None:
     """What lies in the archive's own list costs every start; see docs/decisions/0010-libraries-in-an-archive-of-their-own.md."""
     names = zipfile.ZipFile(onefile).namelist()

@@ -152,6 +152,7 @@ def moved_from_inside(account: Account) -> dict[str, Any]:
     where = [word for one in told for word in ("--env", one)]
     account.do("pod", "configure", pod["id"], *where, "--on-failure", "relocate", "--attempts", "2", "--delay", "1s", "--apply")
     account.tell("hosts", [{"name": pod["host"], **SICK}, {"name": "better", **account.host()}])
+    account.tell("habits", {"pod_key": "all"})  # what RunPod lets a pod's own key do is not known
     began = time.monotonic()
     account.do("pod", "start", pod["id"])
     while time.monotonic() < began + PATIENCE:

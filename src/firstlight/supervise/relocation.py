@@ -9,7 +9,8 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from firstlight.system.loop import Exited, Printed, module
+from firstlight.system.loop import Exited, Printed
+from firstlight.system.process import verb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,7 +42,7 @@ class Relocation:
             self._note("cannot", f"cannot move to another host: {why}")
             return
         leases = os.path.join(str(self._journal.directory), "leases")
-        argv = [*module("firstlight.cli.pods.from_inside"), self._environment["RUNPOD_POD_ID"], "--lease-dir", leases]
+        argv = verb("pod", "relocate", self._environment["RUNPOD_POD_ID"], "--lease-dir", leases, "--from-inside", "--format", "json")
         self._loop.listeners.append(self._listen)
         try:
             self._process = self._loop.start(argv, self._environment, name="relocation")  # the key goes with the environment

@@ -220,13 +220,19 @@ def program(name: str, *arguments: str, interpreter: str | None = None, confined
         run = f"from firstlight.programs.confine import confine; confine(); {run}"
     if interpreter is None:
         return [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:] = {sys.path!r}; {run}; sys.exit(main())", *arguments]
-    room = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    room = _room()
     script = f"import sys; sys.path.insert(0, {room!r}); {run}; sys.path.remove({room!r}); sys.exit(main())"
     return [interpreter, "-c", script, *arguments]
 
 
 def verb(*words: str) -> list[str]:
-    """The command line of one of our own verbs, in an interpreter like this one. It finds modules where we do."""
+    """The command line of one of our own verbs, in an interpreter like this one. It finds modules where we do.
+
+    The one file is started as such: its own first lines alone know where all of its modules are.
+    """
+    room = _room()
+    if os.path.isfile(room):
+        return [sys.executable, "-I", "-S", room, *words]
     run = f"import sys; sys.path[:] = {sys.path!r}; from firstlight.__main__ import main; sys.exit(main())"
     return [sys.executable, "-I", "-S", "-c", run, *words]
 
@@ -238,6 +244,11 @@ def module(name: str) -> list[str]:
     """
     run = f"from firstlight.programs.bring_libraries import bring; bring(); from {name} import main"
     return [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:] = {sys.path!r}; {run}; sys.exit(main())"]
+
+
+def _room() -> str:
+    """Where our package lies: a folder, or the one file."""
+    return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def _living_child(pid: str) -> bool:
