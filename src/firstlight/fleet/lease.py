@@ -30,6 +30,14 @@ _SUFFIX = ".json"
 class LeaseError(errors.Error):
     """A lease cannot be written or read: nothing may be done that it would have to tell of."""
 
+    exit_code = errors.ExitCode.CLOUD
+
+
+class FolderError(LeaseError):
+    """No lease can be kept in the folder that was chosen for them; nothing was begun."""
+
+    exit_code = errors.ExitCode.USAGE
+
 
 @dataclass(frozen=True)
 class Duty:
@@ -82,7 +90,7 @@ class Lease:
         """Begin an undertaking. Nothing is owed yet.
 
         Raises:
-            LeaseError: the folder cannot be written.
+            FolderError: the folder cannot be written.
         """
         now = clock.wall()
         name = secrets.token_hex(8)
@@ -100,7 +108,7 @@ class Lease:
             os.makedirs(folder, mode=0o700, exist_ok=True)
             descriptor = _write(path, terms)
         except OSError as error:
-            raise LeaseError(f"cannot take a lease in {folder}: {error.strerror}") from None
+            raise FolderError(f"cannot take a lease in {folder}: {error.strerror} (--lease-dir names another folder)") from None
         return cls(path, terms, descriptor)
 
     @classmethod
@@ -180,18 +188,27 @@ def folder(environment: Mapping[str, str], given: str | None = None) -> str:
     return os.path.abspath(given) if given else state.folder(environment, "leases")
 
 
+def try_folder(place: str) -> None:
+    """Find out that leases can be kept there before anything is begun that needs one.
+
+    Raises:
+        FolderError: they cannot.
+    """
+    Lease.take(place, "find out whether leases can be kept here").close()
+
+
 def paths(place: str) -> list[str]:
     """The files of all leases in a folder, oldest name first; none where there is no folder.
 
     Raises:
-        LeaseError: the folder cannot be listed.
+        FolderError: the folder cannot be listed.
     """
     try:
         return [os.path.join(place, name) for name in sorted(os.listdir(place)) if name.endswith(_SUFFIX) and not name.startswith(".")]
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise LeaseError(f"cannot list the leases in {place}: {error.strerror}") from None
+        raise FolderError(f"cannot list the leases in {place}: {error.strerror}") from None
 
 
 def read(path: str) -> Terms | None:

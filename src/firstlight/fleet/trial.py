@@ -195,13 +195,14 @@ class Trial:
                 except (CloudError, Ended) as error:
                     ok, words = False, str(error)
                 now = anyio.current_time()
-                self.record.add(Return(pod=subject.id, at=clock.wall(), ok=ok, words=words, cost=self.on.meter.take(subject.id, now)))
+                cost = self.on.meter.take(subject.id, now)
                 stand.returned = ok
                 self.on.tell(subject, 0, words, leg=False)
                 if ok:
                     self.on.meter.end(subject.id, now)
                 else:
                     self.not_returned.append(subject.id)
+                self.record.add(Return(pod=subject.id, at=clock.wall(), ok=ok, words=words, cost=cost))
         finally:
             if lease is not None:
                 lease.release()  # where all is well, it is closed already; else a sweep finds it

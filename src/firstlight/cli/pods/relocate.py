@@ -10,7 +10,7 @@ import anyio
 
 from firstlight import errors
 from firstlight.cli.pods import asking, stopping, sweep as sweeping, verify as verifying
-from firstlight.fleet import cost, cuda, inside, lease, like, names, relocation, sweep
+from firstlight.fleet import cost, cuda, host_keys, inside, lease, like, names, relocation, sweep
 from firstlight.providers.runpod import client, shapes
 from firstlight.system import standard_error
 
@@ -86,6 +86,7 @@ async def _relocate(arguments: argparse.Namespace) -> int:
             raise errors.UsageError(f"cannot move {pod.id}: {why}")
         if arguments.dry_run:
             return _show(pod, allowed, arguments.format)
+        host_keys.try_folder(allowed.ssh)
         if arguments.from_inside:
             await _finish_before(cloud, place)
         moved = await relocation.begin(cloud, ours, pod, told, allowed, place=place, tell=lambda step: _tell(step, arguments.format))

@@ -13,9 +13,9 @@ import anyio
 from firstlight import errors
 from firstlight.cli import screen
 from firstlight.cli.pods import asking, relocate, sweep as sweeping, verify as verifying
-from firstlight.fleet import cost, cuda, like, names, planning, record, results, trial
+from firstlight.fleet import cost, cuda, host_keys, lease, like, names, planning, record, results, trial
 from firstlight.fleet.cycle import Ground, Subject
-from firstlight.fleet.lease import Lease, folder as lease_folder
+from firstlight.fleet.lease import Lease
 from firstlight.fleet.record import Mode, Plan, Record
 from firstlight.fleet.standing import Standing
 from firstlight.fleet.verify import Patience
@@ -90,8 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.max_cost = arguments.max_cost or cost.CAP
     if arguments.min_cuda and arguments.mode != Mode.RECREATE.value:
         raise errors.UsageError("cannot choose a host by --min-cuda for a pod that keeps its own: it is for --mode recreate")
-    if not arguments.no_ssh:
-        verifying.ssh(arguments)
+    verifying.ssh(arguments)
     return anyio.run(_run, arguments)
 
 
@@ -102,6 +101,7 @@ async def _run(arguments: argparse.Namespace) -> int:
             kept = Record.resume(arguments.resume)
             if arguments.dry_run:
                 return _left(kept, arguments.format)
+            _try_folders(kept.plan, arguments)
         else:
             plan = await _plan(cloud, arguments)
             standard_error.say(_estimate(plan))
@@ -112,11 +112,18 @@ async def _run(arguments: argparse.Namespace) -> int:
                     else _outline(plan)
                 )
                 return errors.ExitCode.OK
+            _try_folders(plan, arguments)
             kept = Record.begin(arguments.to or f"pod-test-{clock.wall()[:19].replace(':', '').replace('-', '')}Z", plan)
         try:
             return await _test(cloud, kept, arguments)
         finally:
             kept.close()
+
+
+def _try_folders(plan: Plan, arguments: argparse.Namespace) -> None:
+    """What is owed and whom we met must be written down in the middle of it: better to fail before anything is begun."""
+    lease.try_folder(lease.folder(os.environ, arguments.lease_dir))
+    host_keys.try_folder(verifying.ssh(arguments) if plan.ssh else None)
 
 
 async def _plan(cloud: Client, arguments: argparse.Namespace) -> Plan:
@@ -174,7 +181,7 @@ def _outline(plan: Plan) -> str:
 async def _test(cloud: Client, kept: Record, arguments: argparse.Namespace) -> int:
     plan = kept.plan
     stands, spent = trial.stands(kept, resumed=bool(arguments.resume))
-    place = lease_folder(os.environ, arguments.lease_dir)
+    place = lease.folder(os.environ, arguments.lease_dir)
     told = len(plan.subjects) > _LEGS_OF
 
     def tell(subject: Subject, number: int, words: str, *, leg: bool) -> None:
@@ -210,10 +217,12 @@ async def _test(cloud: Client, kept: Record, arguments: argparse.Namespace) -> i
     stopped = await _until_signalled(work)
     found = results.count(plan, kept.lines(), made_at=clock.wall(), ended=work.ended)
     text = json.dumps(report.plain(found), indent=2)
-    record.write(kept.folder, record.REPORT, text + "\n")
-    written = record.write(kept.folder, record.PAGE, page.render(found))
+    try:
+        kept.keep(record.REPORT, text + "\n")
+        standard_error.say(f"the report is {kept.keep(record.PAGE, page.render(found))}")
+    except record.RecordError as error:
+        work.error = work.error or error
     print(text if arguments.format == "json" else report.render(found, screen.style()))
-    standard_error.say(f"the report is {written}")
     return _end(work, found, stopped, kept.folder)
 
 
