@@ -8,6 +8,7 @@ import os
 
 from firstlight import errors
 from firstlight.cli.pods import asking
+from firstlight.providers.runpod import access as runpod
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _names(arguments: argparse.Namespace) -> int:
     try:
-        access = asking.access(arguments)
+        access = runpod.access(os.environ, arguments.key_file)
     except errors.Error:
         return errors.ExitCode.OK
     from firstlight.cli.pods import completing

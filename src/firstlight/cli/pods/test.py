@@ -19,6 +19,7 @@ from firstlight.fleet.lease import Lease
 from firstlight.fleet.record import Mode, Plan, Record
 from firstlight.fleet.standing import Standing
 from firstlight.fleet.verify import Patience
+from firstlight.providers.runpod.access import Access
 from firstlight.providers.runpod.client import Client
 from firstlight.report.pods import page, trial as report
 from firstlight.system import clock, descriptors, standard_error
@@ -115,7 +116,7 @@ async def _run(arguments: argparse.Namespace) -> int:
             _try_folders(plan, arguments)
             kept = Record.begin(arguments.to or f"pod-test-{clock.wall()[:19].replace(':', '').replace('-', '')}Z", plan)
         try:
-            return await _test(cloud, kept, arguments)
+            return await _test(cloud, access, kept, arguments)
         finally:
             kept.close()
 
@@ -178,7 +179,7 @@ def _outline(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-async def _test(cloud: Client, kept: Record, arguments: argparse.Namespace) -> int:
+async def _test(cloud: Client, access: Access, kept: Record, arguments: argparse.Namespace) -> int:
     plan = kept.plan
     stands, spent = trial.stands(kept, resumed=bool(arguments.resume))
     place = lease.folder(os.environ, arguments.lease_dir)
@@ -191,7 +192,7 @@ async def _test(cloud: Client, kept: Record, arguments: argparse.Namespace) -> i
     on = Ground(
         cloud=cloud,
         standing=Standing(cloud),
-        access=asking.access(arguments),
+        access=access,
         ssh=verifying.ssh(arguments) if plan.ssh else None,
         patience=Patience(),
         meter=cost.Meter(cap=plan.cap, before=spent),
