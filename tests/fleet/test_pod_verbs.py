@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
 import socket
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +67,38 @@ def test_pods_are_listed_with_what_they_cost_and_no_secret(cloud):
         assert SECRET not in said.stdout + said.stderr
         assert cloud.token not in said.stdout
         assert cloud.world.key not in said.stdout + said.stderr
+
+
+def test_a_narrow_screen_gets_some_lines_for_each_pod(cloud):
+    pod = cloud.pod("comfy of the third of four studios")
+    cloud.pod("b" * 50)
+
+    listed = firstlight(cloud, "list", COLUMNS="40")
+
+    assert max(map(len, listed.stdout.splitlines())) <= 40
+    lines = listed.stdout.splitlines()
+    place = lines.index(pod.id)
+    assert lines[place + 1 : place + 3] == ["  comfy of the third of four studios", f"  RUNNING, {lines[place + 2].split(', ')[1]}"]
+    assert "  0.69 USD an hour" in lines
+    assert lines[-1] == "2 pods, 2 running: 1.38 USD an hour"
+    # A file has no width, and a screen that is wide enough gets the table.
+    for wide in ({}, {"COLUMNS": "200"}, {"COLUMNS": "nonsense"}):
+        assert firstlight(cloud, "list", **wide).stdout.count("\n") == 4
+
+
+def test_a_terminal_is_asked_for_its_width(cloud):
+    cloud.pod("comfy")
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
+
+    environment = {name: value for name, value in cloud.environment.items() if name != "COLUMNS"}
+    subprocess.run([FIRSTLIGHT, "pod", "list"], env={**environment, "NO_COLOR": "1"}, stdout=theirs, check=True)
+    os.close(theirs)
+
+    shown = os.read(ours, 4096).decode().splitlines()
+    os.close(ours)
+    assert "  comfy" in shown
+    assert max(map(len, shown)) <= 40
 
 
 def test_a_name_obeys_no_terminal(cloud):

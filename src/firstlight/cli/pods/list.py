@@ -51,5 +51,5 @@ async def _run(arguments: argparse.Namespace) -> int:
         print(json.dumps(listing.plain(pods), indent=2))
     else:
         pods.sort(key=lambda pod: (pod.name, pod.id))
-        print(report.table(pods, clock.wall(), screen.style()))
+        print(report.table(pods, clock.wall(), screen.style(), screen.width()))
     return errors.ExitCode.OK
