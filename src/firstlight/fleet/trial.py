@@ -22,6 +22,9 @@ _LOOK = 5.0
 # Seconds in which what was created must be gone, however long it may take to be seen.
 _PATIENCE = 1200.0
 
+# What another try at once would come to as well.
+_NO_LUCK = frozenset((Outcome.REFUSED, Outcome.ZERO_GPU, Outcome.UNANSWERED))
+
 # How often a pod that ran before is started again, when it is refused.
 _TRIES = 3
 
@@ -33,11 +36,13 @@ class Stand:
     Attributes:
         left: the numbers of those that are to be done.
         host: GPUs and driver of its last proof.
+        last: what came of its last cycle.
         returned: nothing has been done with it since it was brought back.
     """
 
     left: list[int]
     host: tuple[tuple[str, ...], str | None] | None = None
+    last: Outcome | None = None
     returned: bool = True
 
     def add(self, cycle: Cycle) -> Cycle:
@@ -45,6 +50,7 @@ class Stand:
         if cycle.number in self.left:
             self.left.remove(cycle.number)
         self.returned = False
+        self.last = cycle.outcome
         if not cycle.gpus:
             return cycle
         before, self.host = self.host, (tuple(sorted(cycle.gpus)), cycle.driver)
@@ -74,7 +80,7 @@ class Trial:
     Attributes:
         bodies: what a pod like each subject is created from; for Mode.RECREATE alone.
         kept: leases of a run that was killed, by the pod that this one brings back in its place.
-        pause: seconds after a start that was refused: another at once would be, too.
+        pause: seconds after a start that was refused, or came to no GPU.
         ended: why it ended early; None while nothing has ended it.
         error: what ended it, where that was an error.
         not_returned: the pods that could not be brought back.
@@ -164,7 +170,7 @@ class Trial:
                     finally:
                         await self._terminate(subject, lease)
                 self._keep(subject, stand.add(replace(cycle, cost=self.on.meter.take(subject.id, anyio.current_time()))))
-                if cycle.outcome in (Outcome.REFUSED, Outcome.UNANSWERED) and stand.left:
+                if cycle.outcome in _NO_LUCK and stand.left:
                     await anyio.sleep(self.pause)
         finally:
             await self._bring_back(subject, stand, lease)
@@ -191,7 +197,7 @@ class Trial:
         try:
             async with self.on.finish():
                 try:
-                    ok, words = await self._returned(subject, lease)
+                    ok, words = await self._returned(subject, stand, lease)
                 except (CloudError, Ended) as error:
                     ok, words = False, str(error)
                 now = anyio.current_time()
@@ -207,7 +213,7 @@ class Trial:
             if lease is not None:
                 lease.release()  # where all is well, it is closed already; else a sweep finds it
 
-    async def _returned(self, subject: Subject, lease: Lease | None) -> tuple[bool, str]:
+    async def _returned(self, subject: Subject, stand: Stand, lease: Lease | None) -> tuple[bool, str]:
         """Whether it is as it was, and how."""
         if self.record.plan.mode is Mode.RECREATE:
             assert lease is not None
@@ -215,7 +221,7 @@ class Trial:
             return not left, "; ".join(owed.words for owed in left) or "all that was created is terminated"
         if _back(self.record.plan, subject) is None:
             return True, "goes on running, as told"
-        words = await (self._started(subject) if subject.was_running else self._stopped(subject))
+        words = await (self._started(subject, stand) if subject.was_running else self._stopped(subject))
         if lease is not None:
             lease.close()
         return True, words
@@ -225,8 +231,11 @@ class Trial:
         await cycles.stopped(self.on, subject)
         return "stopped again, as it was"
 
-    async def _started(self, subject: Subject) -> str:
+    async def _started(self, subject: Subject, stand: Stand) -> str:
         if not cycles.is_stopped(await self.on.standing.pod(subject.id)):
+            if stand.last is Outcome.ZERO_GPU:
+                move = f"`firstlight pod relocate {subject.id}` moves it to a host that has one"
+                raise Ended(Outcome.ZERO_GPU, f"goes on running, and without its GPU, which it had before: {move}")
             return "goes on running, as before"
         for again in reversed(range(_TRIES)):
             try:
