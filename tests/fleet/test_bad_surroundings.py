@@ -78,6 +78,27 @@ def test_a_folder_of_leases_that_cannot_be_listed_is_told(asked, file):
     assert (code, err) == (64, f"firstlight: cannot list the leases in {file}: Not a directory\n")
 
 
+@pytest.mark.root
+def test_where_nothing_names_a_folder_none_is_made_up(cloud, asked, tmp_path):
+    """A user without an entry, in a container that was started with a bare environment: `~` is no folder."""
+    code, _, err = asked(
+        "sweep",
+        before=(
+            "setpriv",
+            "--reuid=54321",
+            "--clear-groups",
+            "--inh-caps=+dac_override",
+            "--ambient-caps=+dac_override",
+            "env",
+            "-u",
+            "HOME",
+        ),
+        XDG_STATE_HOME="",
+    )
+    assert (code, err) == (64, "firstlight: cannot tell where to keep leases: neither XDG_STATE_HOME nor HOME names a folder\n")
+    assert not (tmp_path / "~").exists()
+
+
 def test_a_disk_that_is_full_in_the_middle_of_a_test_ends_it_in_order(cloud, asked, tmp_path):
     """The plan still fits, and so does a lease; what came of the first cycle does not."""
     pod = cloud.pod(mounts=NETWORK)

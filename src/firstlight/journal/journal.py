@@ -46,10 +46,7 @@ def default_directory(variables: Mapping[str, str]) -> str | None:
     """
     if files.is_mount("/workspace"):
         return "/workspace/.firstlight"
-    state = variables.get("XDG_STATE_HOME", "")
-    if not os.path.isabs(state):
-        state = os.path.join(variables.get("HOME", ""), ".local", "state")
-    return os.path.join(state, "firstlight") if os.path.isabs(state) else None
+    return files.state_folder(variables)
 
 
 class Journal:
