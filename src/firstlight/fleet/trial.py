@@ -9,8 +9,9 @@ from typing import Any
 import anyio
 
 from firstlight import errors
-from firstlight.fleet import cycle as cycles, sweep
-from firstlight.fleet.cycle import Cycle, Ended, Ground, Outcome, Subject
+from firstlight.fleet import cold_start, sweep
+from firstlight.fleet.cold_start import Ended
+from firstlight.fleet.cycle import Cycle, Ground, Outcome, Subject
 from firstlight.fleet.lease import START, STOP, Duty, Lease, LeaseError, paths, read
 from firstlight.fleet.record import Mode, Plan, Record, Return
 from firstlight.providers.runpod.client import CloudError
@@ -136,7 +137,7 @@ class Trial:
             try:
                 await self._test(subject)
             except CloudError as error:
-                if cycles.hopeless(error):
+                if cold_start.hopeless(error):
                     self.error = self.error or error
                     self.end(str(error))
                 else:
@@ -162,11 +163,11 @@ class Trial:
                 await anyio.lowlevel.checkpoint()
                 stand.returned = False
                 if plan.mode is Mode.STOP_START:
-                    cycle = await cycles.stop_and_start(self.on, subject, number)
+                    cycle = await cold_start.stop_and_start(self.on, subject, number)
                 else:
                     assert lease is not None
                     try:
-                        cycle = await cycles.create_and_prove(self.on, subject, number, self.bodies[subject.id], lease)
+                        cycle = await cold_start.create_and_prove(self.on, subject, number, self.bodies[subject.id], lease)
                     finally:
                         await self._terminate(subject, lease)
                 self._keep(subject, stand.add(replace(cycle, cost=self.on.meter.take(subject.id, anyio.current_time()))))
@@ -228,18 +229,18 @@ class Trial:
 
     async def _stopped(self, subject: Subject) -> str:
         self.on.tell(subject, 0, "is being stopped again", leg=False)
-        await cycles.stopped(self.on, subject)
+        await cold_start.stopped(self.on, subject)
         return "stopped again, as it was"
 
     async def _started(self, subject: Subject, stand: Stand) -> str:
-        if not cycles.is_stopped(await self.on.standing.pod(subject.id)):
+        if not cold_start.is_stopped(await self.on.standing.pod(subject.id)):
             if stand.last is Outcome.ZERO_GPU:
                 move = f"`firstlight pod relocate {subject.id}` moves it to a host that has one"
                 raise Ended(Outcome.ZERO_GPU, f"goes on running, and without its GPU, which it had before: {move}")
             return "goes on running, as before"
         for again in reversed(range(_TRIES)):
             try:
-                await cycles.started(self.on, subject)
+                await cold_start.started(self.on, subject)
             except Ended:
                 if not again:
                     raise
