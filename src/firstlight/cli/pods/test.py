@@ -22,6 +22,7 @@ from firstlight.fleet.verify import Patience
 from firstlight.providers.runpod.access import Access
 from firstlight.providers.runpod.client import Client
 from firstlight.report.pods import page, trial as report
+from firstlight.report.style import printable
 from firstlight.system import clock, descriptors, standard_error
 
 _CYCLES = 10
@@ -152,7 +153,7 @@ def _left(kept: Record, how: str) -> int:
         print(json.dumps({"version": record.VERSION, "plan": asdict(kept.plan), "left": left, "spent": round(spent, 4)}, indent=2))
         return errors.ExitCode.OK
     for subject in kept.plan.subjects:
-        print(f"{subject.id} ({subject.name}) has {len(stands[subject.id].left)} of {kept.plan.cycles} cycles left")
+        print(f"{printable(subject.id)} ({printable(subject.name)}) has {len(stands[subject.id].left)} of {kept.plan.cycles} cycles left")
     print(f"spent so far: {spent:.2f} of at most {kept.plan.cap:.2f} USD")
     return errors.ExitCode.OK
 
@@ -173,7 +174,7 @@ def _at_once(wanted: int) -> int:
 
 def _outline(plan: Plan) -> str:
     does = "is stopped and started" if plan.mode is Mode.STOP_START else "stays as it is; pods like it are created and terminated,"
-    lines = [f"{subject.id} ({subject.name}) {does} {plan.cycles} times" for subject in plan.subjects]
+    lines = [f"{printable(subject.id)} ({printable(subject.name)}) {does} {plan.cycles} times" for subject in plan.subjects]
     if plan.mode is Mode.RECREATE:
         lines.append(f"a host must be able to CUDA {plan.min_cuda}" if plan.min_cuda else "any host is taken, whatever CUDA it is able to")
     return "\n".join(lines)

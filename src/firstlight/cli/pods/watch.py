@@ -12,6 +12,7 @@ from firstlight import errors
 from firstlight.cli.pods import asking, relocate, stopping, sweep, verify as verifying
 from firstlight.fleet import host_keys, inside, lease, names, watch, watching
 from firstlight.providers.runpod import client
+from firstlight.report.style import printable
 from firstlight.settings import values
 from firstlight.system import clock
 
@@ -97,4 +98,4 @@ def _tell(told: watching.Told, how: str) -> None:
     if how == "json":
         print(json.dumps({"at": clock.wall(), "event": told.event, "pod": told.pod or None, "words": told.words}), flush=True)
     else:
-        print(f"{clock.wall()}  {told.pod or '-'}  {told.event}: {told.words}", flush=True)
+        print(f"{clock.wall()}  {printable(told.pod) or '-'}  {told.event}: {printable(told.words)}", flush=True)
