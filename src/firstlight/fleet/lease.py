@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +54,7 @@ class Terms:
 
     id: str
     what: str  # what is undertaken, for people
+    about: tuple[str, ...]  # the pods that are to be left alone by others meanwhile
     host: str  # where: only there the lock tells whether it lives
     home: str | None  # the pod in which it was taken; None outside of any
     taken_at: str
@@ -86,8 +87,8 @@ class Lease:
         return self.terms.duties
 
     @classmethod
-    def take(cls, folder: str, what: str) -> Lease:
-        """Begin an undertaking. Nothing is owed yet.
+    def take(cls, folder: str, what: str, about: Collection[str] = ()) -> Lease:
+        """Begin an undertaking, `about` pods that are to be left alone by others. Nothing is owed yet.
 
         Raises:
             FolderError: the folder cannot be written.
@@ -97,6 +98,7 @@ class Lease:
         terms = Terms(
             id=name,
             what=what,
+            about=tuple(about),
             host=socket.gethostname(),
             home=os.environ.get("RUNPOD_POD_ID") or None,
             taken_at=now,
@@ -169,6 +171,7 @@ class Lease:
         terms = Terms(
             id=old.id,
             what=old.what,
+            about=old.about,
             host=old.host,
             home=old.home,
             taken_at=old.taken_at,
@@ -227,6 +230,7 @@ def read(path: str) -> Terms | None:
         return Terms(
             id=str(told["id"]),
             what=str(told["what"]),
+            about=tuple(map(str, told.get("about", ()))),
             host=str(told["host"]),
             home=told["home"],
             taken_at=str(told["taken_at"]),
@@ -283,6 +287,7 @@ def _plain(terms: Terms) -> dict[str, Any]:
         "version": 1,
         "id": terms.id,
         "what": terms.what,
+        "about": list(terms.about),
         "host": terms.host,
         "home": terms.home,
         "taken_at": terms.taken_at,

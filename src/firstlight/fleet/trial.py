@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -255,6 +256,24 @@ def _back(plan: Plan, subject: Subject) -> Duty | None:
     if subject.was_running:
         return Duty(START, subject.id)
     return None if plan.keep_running else Duty(STOP, subject.id)
+
+
+@contextmanager
+def alone(place: str, plan: Plan) -> Iterator[None]:
+    """Be the only one that does something with the pods: two that stop and start one would take each other's doing for the pod's own.
+
+    Raises:
+        FolderError: no lease can be kept in this folder.
+        UsageError: somebody is at one of them already.
+    """
+    touched = [subject.id for subject in plan.subjects] if plan.mode is Mode.STOP_START else []
+    mine = Lease.take(place, f"{title(plan.id)}all its pods", about=touched)
+    try:
+        if (doing := sweep.at_it(place, mine)) is not None:
+            raise errors.UsageError(f"cannot test: {doing}")
+        yield
+    finally:
+        mine.close()
 
 
 def title(test_id: str) -> str:

@@ -103,29 +103,27 @@ async def _run(arguments: argparse.Namespace) -> int:
             kept = Record.resume(arguments.resume)
             if arguments.dry_run:
                 return _left(kept, arguments.format)
-            _try_folders(kept.plan, arguments)
+            plan = kept.plan
         else:
+            kept = None
             plan = await _plan(cloud, arguments)
             standard_error.say(_estimate(plan))
             if arguments.dry_run:
-                print(
-                    json.dumps({"version": record.VERSION, "plan": asdict(plan)}, indent=2)
-                    if arguments.format == "json"
-                    else _outline(plan)
-                )
-                return errors.ExitCode.OK
-            _try_folders(plan, arguments)
-            kept = Record.begin(arguments.to or f"pod-test-{clock.wall()[:19].replace(':', '').replace('-', '')}Z", plan)
-        try:
-            return await _test(cloud, access, kept, arguments)
-        finally:
-            kept.close()
+                return _show(plan, arguments.format)
+        # Whom we met is written down in the middle of it: better to fail before anything is begun.
+        host_keys.try_folder(verifying.ssh(arguments) if plan.ssh else None)
+        with trial.alone(lease.folder(os.environ, arguments.lease_dir), plan):
+            kept = kept or Record.begin(arguments.to or f"pod-test-{clock.wall()[:19].replace(':', '').replace('-', '')}Z", plan)
+            try:
+                return await _test(cloud, access, kept, arguments)
+            finally:
+                kept.close()
 
 
-def _try_folders(plan: Plan, arguments: argparse.Namespace) -> None:
-    """What is owed and whom we met must be written down in the middle of it: better to fail before anything is begun."""
-    lease.try_folder(lease.folder(os.environ, arguments.lease_dir))
-    host_keys.try_folder(verifying.ssh(arguments) if plan.ssh else None)
+def _show(plan: Plan, how: str) -> int:
+    """What would be done."""
+    print(json.dumps({"version": record.VERSION, "plan": asdict(plan)}, indent=2) if how == "json" else _outline(plan))
+    return errors.ExitCode.OK
 
 
 async def _plan(cloud: Client, arguments: argparse.Namespace) -> Plan:
