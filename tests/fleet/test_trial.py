@@ -243,6 +243,29 @@ def test_a_start_without_a_gpu_is_told_as_one(laid):
     laid(story, no_gpu="zero")
 
 
+def test_of_a_pod_that_is_gone_no_more_cycles_are_made(laid):
+    async def story(on):
+        on.world.hosts["more"] = Host(name="more")
+        gone, other = await on.pod("gone"), await on.pod("other")
+        work = await on.trial(cycles=3, pause=5000.0)
+        began = anyio.current_time()
+        async with anyio.create_task_group() as group:
+            group.start_soon(work.run)
+            while gone.starts < 3:  # noqa: ASYNC110 - the world has no events
+                await anyio.sleep(1)
+            on.world.terminate(gone.id)
+        found = on.results(work)
+        assert anyio.current_time() - began < 5000
+        assert [cycle.number for cycle in found.cycles if cycle.pod == gone.id] == [1]
+        assert found.returned[gone.id].words == "is gone: somebody has terminated it"
+        assert work.not_returned == [gone.id]
+        assert found.total.outcomes == {Outcome.PROVEN: 4}
+        assert other.status == RUNNING
+        assert on.owed() == []
+
+    laid(story)
+
+
 def test_a_pod_that_ran_and_is_left_without_its_gpu_is_not_as_it_was(laid):
     async def story(on):
         pod = await on.pod()

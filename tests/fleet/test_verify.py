@@ -200,6 +200,39 @@ def test_a_start_without_a_gpu_ends_it_at_once() -> None:
     assert done.legs[-1].name == ("status")
 
 
+@pytest.mark.parametrize(("end", "words"), [("stop", "it is EXITED"), ("terminate", "pod not found")])
+def test_a_pod_that_goes_away_while_its_app_is_awaited_is_noticed_soon(end: str, words: str) -> None:
+    async def story() -> tuple[str, float]:
+        world = World(habits=replace(SLOW, ready_after=3600), clock=anyio.current_time)
+        transport = Transport(service.Service(world))
+        access = Access(key=world.key, api="http://cloud/v2", proxy="http://cloud/proxy/{pod}/{port}")
+        pod = world.create(ORDER)
+        ended = 0.0
+
+        async def take_away() -> None:
+            nonlocal ended
+            while "cuda" not in legs:  # noqa: ASYNC110 - the world has no events
+                await anyio.sleep(1)
+            world.act(pod.id, "stop") if end == "stop" else world.terminate(pod.id)
+            ended = anyio.current_time()
+
+        legs: list[str] = []
+        async with Client(access, transport=transport) as cloud, inside.client(transport) as http, anyio.create_task_group() as group:
+            group.start_soon(take_away)
+            try:
+                found = await verify.verify(
+                    cloud, access, pod.id, ssh=None, patience=Patience(), tell=lambda leg: legs.append(leg.name), http=http
+                )
+                said = found.words
+            except CloudError as error:
+                said = str(error)
+        return said, anyio.current_time() - ended
+
+    said, seconds = virtual.run(story)
+    assert words in said
+    assert seconds < 60
+
+
 def test_the_service_may_fail_for_a_while() -> None:
     done = follow(troubles=(Trouble(on="getPod", status=500, times=30), Trouble(on="getPod", status=429, times=10)))
 

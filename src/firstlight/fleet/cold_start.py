@@ -96,7 +96,7 @@ class _Course:
         except Ended as ended:
             outcome, words = ended.outcome, str(ended)
         except CloudError as error:
-            if hopeless(error):
+            if hopeless(error) or (error.status == 404 and self.instance in ("", self.subject.id)):  # the pod itself is gone
                 raise
             outcome, words = Outcome.UNANSWERED, str(error)
         return Cycle(

@@ -143,7 +143,8 @@ class Trial:
                     self.end(str(error))
                 else:
                     self.on.tell(subject, 0, str(error), leg=False)
-                    self.not_returned.append(subject.id)
+                    if subject.id not in self.not_returned:
+                        self.not_returned.append(subject.id)
             except errors.Error as error:
                 self.error = self.error or error
                 self.end(str(error))
@@ -223,10 +224,17 @@ class Trial:
             return not left, "; ".join(owed.words for owed in left) or "all that was created is terminated"
         if _back(self.record.plan, subject) is None:
             return True, "goes on running, as told"
-        words = await (self._started(subject, stand) if subject.was_running else self._stopped(subject))
+        ok, words = True, ""
+        try:
+            words = await (self._started(subject, stand) if subject.was_running else self._stopped(subject))
+        except CloudError as error:
+            if error.status != 404:
+                raise
+            ok, words = False, "is gone: somebody has terminated it"
+            self.on.meter.end(subject.id, anyio.current_time())
         if lease is not None:
             lease.close()
-        return True, words
+        return ok, words
 
     async def _stopped(self, subject: Subject) -> str:
         self.on.tell(subject, 0, "is being stopped again", leg=False)

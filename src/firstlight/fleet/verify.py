@@ -87,6 +87,10 @@ class Patience:
     cloud_pause: float = 5.0  # between two questions to RunPod, which takes sixty a minute
 
 
+# Seconds between two questions to the service about a pod that does not answer.
+_LOOK_AGAIN = 15.0
+
+
 async def verify(
     cloud: Asks,
     access: Access,
@@ -136,6 +140,7 @@ class _Course:
         self._pod: Pod | None = None
         self._report: Report | None = None
         self._zero_gpu = False
+        self._looked = self._began  # when the service was asked last how a pod stands that tells nothing
         self._login: tuple[Endpoint, Pin] | None = None
         self._failure: errors.Error | None = None
         self._told = anyio.Event()  # whether there is a report is known
@@ -209,15 +214,27 @@ class _Course:
             return Yes(f"firstlight answers: {told.headline}")
         if told.final and (elapsed >= self._patience.settle or inside.configured(self._known)):
             return No(f"{told.words}; `firstlight pod configure {self._known.name or self._known.id}` sees to that")
-        return NotYet(told.words)
+        return await self._silent(told, settled=elapsed >= self._patience.settle)
 
     async def _cuda(self, _: float) -> Verdict:
         told = await self._ask()
-        return judge.cuda(told) if isinstance(told, Report) else NotYet(told.words)
+        return judge.cuda(told) if isinstance(told, Report) else await self._silent(told)
 
     async def _ready(self, _: float) -> Verdict:
         told = await self._ask()
-        return judge.ready(told) if isinstance(told, Report) else NotYet(told.words)
+        return judge.ready(told) if isinstance(told, Report) else await self._silent(told)
+
+    async def _silent(self, told: Silence, *, settled: bool = True) -> Verdict:
+        """Who does not answer may have been stopped, or be gone: the service knows. It is not asked each time."""
+        now = anyio.current_time()
+        if now - self._looked < _LOOK_AGAIN:
+            return NotYet(told.words)
+        self._looked = now
+        try:
+            verdict = judge.status(await self._cloud.pod(self._pod_id), settled=settled)
+        except CloudError as error:
+            return _passing(error)
+        return verdict if isinstance(verdict, No) else NotYet(told.words)
 
     async def _ask(self) -> Report | Silence:
         told = await inside.ask(self._http, self._access, self._known)
