@@ -66,3 +66,23 @@ def test_what_a_pod_tells_of_itself_reaches_no_terminal(cloud, asked, monkeypatc
     assert code == 1
     assert "fault: uvm-open-fails: evil\\x1b[2J" in out
     assert not set(out + err) & set("\x1b\x9b")
+
+
+# Carelessness
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("test", "one", "--to", ""), "cannot keep a test: --to names no folder"),
+        (("test", "one", "--to", "out", "--lease-dir", ""), "cannot keep leases: --lease-dir names no folder"),
+        (("relocate", "one", "--lease-dir", ""), "cannot keep leases: --lease-dir names no folder"),
+        (("sweep", "--lease-dir", ""), "cannot keep leases: --lease-dir names no folder"),
+    ],
+)
+def test_a_variable_that_is_not_set_is_no_folder(cloud, asked, tmp_path, words, said):
+    cloud.pod("one", mounts=VOLUME)
+    code, _, err = asked(*words)
+    assert (code, err.splitlines()[-1]) == (64, f"firstlight: {said}")
+    assert [call for call in cloud.service.calls if call.method != "GET"] == []
+    assert not (tmp_path / "out").exists()

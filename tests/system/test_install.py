@@ -310,6 +310,13 @@ def test_what_is_in_the_way_is_said_and_nothing_is_changed(put, words: str, volu
     assert sorted(path.name for path in volume.rglob("*")) == names
 
 
+def test_a_variable_that_is_not_set_is_no_folder(tmp_path: Path) -> None:
+    """`--dir "$VOLUME"` is not the folder in which somebody happens to be."""
+    done = subprocess.run([FIRSTLIGHT, "install", "--dir", ""], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (64, "firstlight: cannot use --dir: it names no folder\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
     missing = tmp_path / "missing"
     assert install(missing, code=64) == f"firstlight: cannot use {missing}: there is no such folder (is the volume mounted?)\n"

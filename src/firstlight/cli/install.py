@@ -29,6 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Do it, and say what was done. A second time, there is nothing to do."""
     if arguments.purge and not arguments.uninstall:
         raise errors.UsageError("cannot take --purge without --uninstall")
+    if not arguments.dir:  # a variable of a shell that is not set: we would be installed wherever somebody happens to be
+        raise errors.UsageError("cannot use --dir: it names no folder")
     folder = os.path.abspath(arguments.dir)
     if any(not character.isprintable() and not 0xDC80 <= ord(character) <= 0xDCFF for character in folder):
         raise errors.UsageError(f"cannot use {style.printable(folder)}: there is a control character in its name")

@@ -187,7 +187,13 @@ class Lease:
 
 
 def folder(environment: Mapping[str, str], given: str | None = None) -> str:
-    """Where leases are kept: `given`, or the user's directory of state."""
+    """Where leases are kept: `given`, or the user's directory of state.
+
+    Raises:
+        UsageError: `given` is empty, or nothing tells where the user keeps his state.
+    """
+    if given == "":  # a variable of a shell that is not set
+        raise errors.UsageError("cannot keep leases: --lease-dir names no folder")
     return os.path.abspath(given) if given else state.folder(environment, "leases")
 
 

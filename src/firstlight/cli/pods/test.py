@@ -87,6 +87,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise errors.UsageError(
             f"cannot change a test that was begun: --resume keeps its plan; leave out {', '.join(told)}, or begin another"
         )
+    if arguments.to == "":
+        raise errors.UsageError("cannot keep a test: --to names no folder")
     arguments.cycles = arguments.cycles or _CYCLES
     arguments.mode = arguments.mode or Mode.STOP_START.value
     arguments.max_cost = arguments.max_cost or cost.CAP
