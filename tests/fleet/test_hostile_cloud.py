@@ -7,9 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import anyio
+import httpx2
 import pytest
+from cloud import virtual
 
+from firstlight.fleet import inside
 from firstlight.fleet.lease import MARK
+from firstlight.providers.runpod import shapes
+from firstlight.providers.runpod.access import Access
 
 FIRSTLIGHT = str(Path(sys.executable).parent / "firstlight")
 VOLUME = {"persistent": {"size": 20, "path": "/workspace"}}
@@ -66,6 +72,30 @@ def test_what_a_pod_tells_of_itself_reaches_no_terminal(cloud, asked, monkeypatc
     assert code == 1
     assert "fault: uvm-open-fails: evil\\x1b[2J" in out
     assert not set(out + err) & set("\x1b\x9b")
+
+
+def test_a_report_that_drips_holds_nobody_up():
+    """A byte every ten seconds is never quiet for long enough, and never done."""
+
+    class Dripping(httpx2.AsyncByteStream):
+        async def __aiter__(self):
+            while True:
+                await anyio.sleep(10)
+                yield b" "
+
+    class Wire(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            return httpx2.Response(200, stream=Dripping())
+
+    async def story():
+        pod = shapes.pod({"id": "p", "env": {"FIRSTLIGHT_TOKEN": "t" * 43}, "ports": ["8421/http"]})
+        async with inside.client(Wire()) as http:
+            began = anyio.current_time()
+            return await inside.ask(http, Access(key="rpa_KEY"), pod), anyio.current_time() - began
+
+    told, seconds = virtual.run(story)
+    assert told == inside.Silence("its report did not come to an end in 60 s")
+    assert seconds == 60
 
 
 # Carelessness

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import anyio
 import httpx2
 
 import firstlight
@@ -19,6 +20,9 @@ from firstlight.providers.runpod.shapes import Pod
 
 # Seconds. The proxy itself gives up after a hundred; the agent answers within a tenth.
 _TIMEOUT = httpx2.Timeout(20.0, connect=10.0)
+
+# A report that drips would renew the times above for ever, and whoever watches many pods would wait for one.
+_PATIENCE = 60.0
 
 # What a report may be as long as, in bytes: those of a sick machine with many GPUs have some hundred thousand.
 _LONGEST = 8 << 20
@@ -118,12 +122,15 @@ async def ask(http: httpx2.AsyncClient, access: Access, pod: Pod) -> Report | Si
         return Silence(why, final=True)
     headers = {"Authorization": f"Bearer {pod.env[settings.TOKEN]}", "Accept": "application/json"}
     try:
-        async with http.stream("GET", f"{access.address(pod.id, start.PORT)}/status.json", headers=headers) as response:
-            content = b""
-            async for piece in response.aiter_bytes():
-                content += piece
-                if len(content) > _LONGEST:
-                    return Silence("its report is longer than any can be")
+        with anyio.fail_after(_PATIENCE):
+            async with http.stream("GET", f"{access.address(pod.id, start.PORT)}/status.json", headers=headers) as response:
+                content = b""
+                async for piece in response.aiter_bytes():
+                    content += piece
+                    if len(content) > _LONGEST:
+                        return Silence("its report is longer than any can be")
+    except TimeoutError:
+        return Silence(f"its report did not come to an end in {_PATIENCE:.0f} s")
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         return Silence(f"the proxy was not reached: {str(error) or type(error).__name__}")
     if response.status_code != 200:
