@@ -136,18 +136,18 @@ def legs(view: View) -> Html | None:
     ]
     if stands.accepted is not None:
         kind, state = ("well", "accepted") if stands.accepted.ok else ("bad", "not accepted")
-        temperature = {None: "", True: "cold", False: "cached"}[stands.accepted.cold]
         gates = ", ".join(f"{name} {_PASSED[ok]}" for name, ok in stands.accepted.gates)
-        rows.append(tag("li", badge(kind, state), tag("span", " · ".join(filter(None, (stands.accepted.words, temperature, gates))))))
+        rows.append(tag("li", badge(kind, state), tag("span", " · ".join(filter(None, (stands.accepted.words, gates))))))
     late = tag("p", stands.late, class_="small") if stands.late is not None else None
     note = (
-        f"first verified generation after {seconds_in_words(stands.verified_after)}"
+        f"first verified generation after {seconds_in_words(stands.verified_after)}{_MODELS[stands.verified_cold]}"
         if stands.verified_after is not None
         else "none verified yet"
     )
     return _section("legs", "First generation", tag("ul", *rows, class_="plain"), late, note=note)
 
 
+_MODELS = {None: "", True: ", cold", False: ", cached"}
 _PASSED = {None: "not checked", True: "passed", False: "failed"}
 
 
