@@ -36,7 +36,9 @@ def accept(comfyui: ScriptedComfyUI, tmp_path: Path) -> Accept:
 
     def run(*options: str, url: str = comfyui.url) -> tuple[int, dict[str, Any], str]:
         order = [FIRSTLIGHT, "accept", f"--workflow={file}", f"--url={url}", "--format=json", *options]
-        done = subprocess.run(order, capture_output=True, text=True, check=False, env={"PATH": f"{programs}:/usr/bin:/bin"}, cwd=tmp_path)
+        # A run directory of its own: a firstlight that runs on this machine for somebody else is not to hear of it.
+        environment = {"PATH": f"{programs}:/usr/bin:/bin", "FIRSTLIGHT_RUN_DIR": str(tmp_path / "run")}
+        done = subprocess.run(order, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path)
         said = done.stderr.splitlines()
         return done.returncode, json.loads(done.stdout) if done.stdout else {}, said[-1] if said else ""
 
@@ -104,6 +106,7 @@ NOT_DONE: dict[str, tuple[Change, list[str], str]] = {
         "cannot run the workflow: node 2 (Speaks) has failed: RuntimeError: CUDA error",
     ),
     "too slow": (setting(holds="queue_running"), ["--timeout=1s"], "cannot wait any longer: it is running after 1 s (--timeout)"),
+    "started anew meanwhile": (setting(holds="nowhere"), [], "ComfyUI knows nothing of it any more: it was started anew, or somebody has"),
     "a dead worker": (setting(holds="queue_pending"), [], "what runs them is dead; restart ComfyUI"),
 }
 
@@ -120,14 +123,22 @@ def test_what_comfyui_does_not_do_is_one_line(accept: Accept, comfyui: ScriptedC
 
 
 @pytest.mark.parametrize("holds", ["queue_running", "queue_pending"])
-def test_what_is_not_waited_for_is_taken_out_of_its_hands(accept: Accept, comfyui: ScriptedComfyUI, holds: str) -> None:
+def test_what_is_not_waited_for_is_taken_out_of_its_hands_and_nothing_else_is(accept: Accept, comfyui: ScriptedComfyUI, holds: str) -> None:
+    """An older ComfyUI interrupts whatever runs, and that is somebody else's prompt as long as ours waits."""
     comfyui.holds = holds
     accept("--timeout=1s")
     ours = comfyui.prompts[0]["prompt_id"]
-    assert [(path, json.loads(body)) for path, body in comfyui.posted[-2:]] == [
-        ("/queue", {"delete": [ours]}),
-        ("/interrupt", {"prompt_id": ours}),
-    ]
+    interrupted = [("/interrupt", {"prompt_id": ours})] if holds == "queue_running" else []
+    taken = [(path, json.loads(body)) for path, body in comfyui.posted if path in ("/queue", "/interrupt")]
+    assert taken == [("/queue", {"delete": [ours]}), *interrupted]
+
+
+def test_answers_that_are_cut_off_while_it_works_are_asked_for_again(accept: Accept, comfyui: ScriptedComfyUI) -> None:
+    comfyui.drops = 3
+    code, told, _ = accept()
+    assert (code, told["ok"]) == (0, True)
+    assert comfyui.drops == 0
+    assert len(comfyui.prompts) == 1
 
 
 def test_a_comfyui_that_is_not_there_is_said_without_what_may_be_secret(accept: Accept, comfyui: ScriptedComfyUI) -> None:
@@ -146,16 +157,18 @@ def test_numbers_and_times_that_make_no_sense_are_refused(accept: Accept, comfyu
     assert not comfyui.posted
 
 
-def test_ctrl_c_takes_the_prompt_out_of_its_hands(comfyui: ScriptedComfyUI, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_and_other_ends_take_the_prompt_out_of_its_hands(comfyui: ScriptedComfyUI, tmp_path: Path, number: int) -> None:
     comfyui.holds = "queue_running"
     (tmp_path / "tts.json").write_text(json.dumps(WORKFLOW))
     # Our own Python has PyAV nowhere and the machine may have no ffmpeg: this one stands for it.
     (tmp_path / "ffmpeg").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "ffmpeg").chmod(0o755)
     order = [FIRSTLIGHT, "accept", f"--workflow={tmp_path / 'tts.json'}", f"--url={comfyui.url}"]
-    with subprocess.Popen(order, stderr=subprocess.PIPE, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}) as process:
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "FIRSTLIGHT_RUN_DIR": str(tmp_path / "run")}
+    with subprocess.Popen(order, stderr=subprocess.PIPE, env=environment) as process:
         assert process.stderr is not None
         assert process.stderr.readline() == b"firstlight: ComfyUI: running\n"
-        process.send_signal(signal.SIGINT)
-        assert process.wait() == 130
+        process.send_signal(number)
+        assert process.wait() == 128 + number
     assert [path for path, _ in comfyui.posted] == ["/prompt", "/queue", "/interrupt"]

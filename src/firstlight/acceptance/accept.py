@@ -27,6 +27,8 @@ _LARGEST_VOICE = 100_000_000
 _ASKING = 1.0
 
 Tell = Callable[[str], None]
+# Hears of the legs of the way that an acceptance goes: "prompt" once one was queued, "executed" once it was run.
+Reached = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +91,7 @@ class Verdict:
         return self.attempts[-1].ok
 
 
-def accept(server: Server, ears: Ears, wanted: Wanted, tell: Tell) -> Verdict:
+def accept(server: Server, ears: Ears, wanted: Wanted, tell: Tell, reached: Reached) -> Verdict:
     """Have it made, and judge it.
 
     Raises:
@@ -114,7 +116,7 @@ def accept(server: Server, ears: Ears, wanted: Wanted, tell: Tell) -> Verdict:
     cold = not generating & server.ran()
     attempts: list[Attempt] = []
     while not attempts or (not attempts[-1].ok and len(attempts) < wanted.seeds and order.seeds):
-        attempts.append(_attempt(server, ears, order, wanted, voice, tell))
+        attempts.append(_attempt(server, ears, order, wanted, voice, tell, reached))
         failed = "; ".join(f"{one.gate}: {one.words}" for one in attempts[-1].findings if one.outcome is Outcome.FAILED)
         if failed:
             tell(f"seed {attempts[-1].seed} was refused: {failed}")
@@ -189,21 +191,18 @@ def _voice_there(server: Server, order: Order) -> bytes | None:
     return server.fetch({"filename": filename, "subfolder": subfolder, "type": "input"})
 
 
-def _attempt(server: Server, ears: Ears, order: Order, wanted: Wanted, voice: bytes | None, tell: Tell) -> Attempt:
+def _attempt(server: Server, ears: Ears, order: Order, wanted: Wanted, voice: bytes | None, tell: Tell, reached: Reached) -> Attempt:
     """Have it made with a seed that nobody has used, and judge it."""
     began = clock.now()
     prompt_id = str(uuid.uuid4())
     seed = int.from_bytes(os.urandom(4), "little") % (workflow.SEED_LIMIT - len(order.seeds))
-    server.queue(workflow.prepare(order, seed=seed, prefix=f"firstlight/accept-{prompt_id[:8]}"), prompt_id, f"firstlight-{prompt_id[:8]}")
-    try:
-        done = server.follow(prompt_id, wanted.timeout, tell)
-    except KeyboardInterrupt:
-        server.cancel(prompt_id)
-        raise
+    prompt = workflow.prepare(order, seed=seed, prefix=f"firstlight/accept-{prompt_id[:8]}")
+    done = server.run(prompt, prompt_id, timeout=wanted.timeout, tell=tell, queued=lambda: reached("prompt"))
     stale = sorted(done.cached.intersection(order.makers))
     if stale:
         why = "" if order.seeds else "; the workflow has no seed that could be changed"
         raise ComfyUIError(f"cannot accept {order.name}: node {stale[0]} was answered from ComfyUI's cache, so nothing was made{why}")
+    reached("executed")
     file = next((file for file in done.files if file["node"] in order.outputs), None)
     if file is None:
         raise ComfyUIError(f"cannot accept {order.name}: ComfyUI calls it a success, and has written nothing")
