@@ -6,6 +6,7 @@ helps there, and it is raised at once.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import uuid
@@ -22,7 +23,7 @@ from firstlight.errors import UsageError
 from firstlight.system import clock
 
 # What ComfyUI takes in one request by default.
-_LARGEST_VOICE = 100_000_000
+_LARGEST = 100_000_000
 # How often a ComfyUI that is not up yet is asked, in seconds.
 _ASKING = 1.0
 
@@ -107,6 +108,7 @@ def accept(server: Server, ears: Ears, wanted: Wanted, tell: Tell, reached: Reac
             "install ffmpeg, or name a Python that has PyAV with --models (that of ComfyUI has)"
         )
     if wanted.voice is not None:
+        _check_voice(ears, wanted.voice)
         name = f"voice-{hashlib.sha256(wanted.voice).hexdigest()[:16]}{wanted.voice_suffix}"
         order = workflow.fit(order, voice=server.upload(name, wanted.voice))
     voice = wanted.voice if wanted.voice is not None else _voice_there(server, order)
@@ -134,22 +136,39 @@ def read_voice(name: str) -> tuple[bytes, str]:
     content = read_file(name, "--voice")
     if not content:
         raise UsageError(f"cannot take --voice {name}: it is empty")
-    if len(content) > _LARGEST_VOICE:
-        raise UsageError(f"cannot take --voice {name}: ComfyUI takes {_LARGEST_VOICE // 1_000_000} MB at most")
-    return content, os.path.splitext(name)[1].lower() or ".wav"
+    ending = os.path.splitext(name)[1].lower()
+    # It goes into a header and a file's name at ComfyUI.
+    return content, ending if ending[1:].isascii() and ending[1:].isalnum() else ".wav"
 
 
 def read_file(name: str, option: str) -> bytes:
     """The content of a file that was named on the command line.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: it cannot be read, or is longer than ComfyUI takes in one request.
     """
     try:
         with open(name, "rb") as file:
-            return file.read()
+            content = file.read(_LARGEST + 1)
     except OSError as error:
         raise UsageError(f"cannot read {option} {name}: {error.strerror}") from None
+    if len(content) > _LARGEST:
+        raise UsageError(f"cannot take {option} {name}: ComfyUI takes {_LARGEST // 1_000_000} MB at most")
+    return content
+
+
+def _check_voice(ears: Ears, voice: bytes) -> None:
+    """A file that is no recording would fail in the node, in words of a decoder, once the model is loaded.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        sound = hearing.decode(ears, voice)
+    except hearing.UndecodableError as error:
+        raise UsageError(f"cannot take --voice: it is no recording: {error}") from None
+    if not sound.duration:
+        raise UsageError("cannot take --voice: there is not one sample in it")
 
 
 def _classes(server: Server, wait: float, tell: Tell) -> Classes:
@@ -208,7 +227,7 @@ def _attempt(server: Server, ears: Ears, order: Order, wanted: Wanted, voice: by
         raise ComfyUIError(f"cannot accept {order.name}: ComfyUI calls it a success, and has written nothing")
     made = clock.now()
     content = server.fetch(file)
-    kept = _keep(wanted.keep, file, content)
+    kept = _keep(wanted.keep, file, content, tell)
     tell(f"made in {made - began:.1f} s; judging it")
     judged = _judge_audio(ears, content, voice, order, wanted) if order.kind is Kind.AUDIO else _judge_picture(content, order)
     shown = "/".join(str(file[part]) for part in ("type", "subfolder", "filename") if file.get(part))
@@ -233,8 +252,11 @@ def _judge_picture(content: bytes, order: Order) -> list[Finding]:
     return picture.judge(content, width=width, height=height)
 
 
-def _keep(folder: str, file: Mapping[str, Any], content: bytes) -> str:
-    """Put what was made into the folder that was asked for; its name there."""
+def _keep(folder: str, file: Mapping[str, Any], content: bytes, tell: Tell) -> str:
+    """Put what was made into the folder that was asked for; its name there, empty where there is none.
+
+    A full disk is no reason to lose the verdict on what may have taken minutes to make, and ComfyUI has kept it too.
+    """
     if not folder:
         return ""
     target = os.path.join(folder, os.path.basename(str(file["filename"])))
@@ -242,5 +264,8 @@ def _keep(folder: str, file: Mapping[str, Any], content: bytes) -> str:
         with open(target, "wb") as kept:
             kept.write(content)
     except OSError as error:
-        raise UsageError(f"cannot keep {target}: {error.strerror}") from None
+        tell(f"cannot keep {target}: {error.strerror}; it is judged all the same")
+        with contextlib.suppress(OSError):
+            os.unlink(target)  # half a clip
+        return ""
     return target
