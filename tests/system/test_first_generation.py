@@ -6,6 +6,7 @@ tests/comfyui has the real one.
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -88,7 +89,8 @@ def test_a_boot_that_must_have_spoken_has_every_leg_from_the_gpu_to_the_verdict(
     assert f'firstlight_first_generation_seconds{{models="cold"}} {told["verified_after"]}' in metrics
     for leg in ("cuda", *WAY):
         assert f'firstlight_leg_duration_seconds{{leg="{leg}"}}' in metrics
-    assert "first verified generation after" in shown
+    assert "First generation" in shown
+    assert re.search(r"verified after [^<]*, cold<", shown)
     timeline = ask("timeline", f"--state-dir={tmp_path / 'state'}")
     assert "prompt after " in timeline
     assert "executed after " in timeline
@@ -98,8 +100,11 @@ def test_a_boot_that_must_have_spoken_has_every_leg_from_the_gpu_to_the_verdict(
 def test_one_by_hand_is_told_to_the_firstlight_that_runs_and_only_the_first_counts(
     start_plainly: Starter, workflow: str, comfyui: ScriptedComfyUI
 ) -> None:
-    running = start_plainly("cat", options=("--gpus=none", "--serve=off"), stdin=subprocess.PIPE)
+    running = start_plainly("cat", options=("--gpus=none", "--serve=127.0.0.1:0"), stdin=subprocess.PIPE)
     eventually(lambda: [event for event in running.events() if event["kind"] == "agent" and event.get("control")])
+    address = next(event["listening"] for event in running.events() if event["kind"] == "agent")
+    page = urllib.request.urlopen(f"http://{address}/").read().decode()
+    assert "First generation" not in page  # an app that generates nothing has none
 
     assert accept(workflow, comfyui).returncode == 0
     eventually(lambda: "accepted" in [event["kind"] for event in running.events()])
@@ -116,6 +121,8 @@ def test_one_by_hand_is_told_to_the_firstlight_that_runs_and_only_the_first_coun
     assert second["verified_after"] == first["verified_after"]
     assert second["accepted"]["ok"] is False
     assert [event["name"] for event in running.events() if event["kind"] == "leg"] == ["prompt", "executed"]
+    page = urllib.request.urlopen(f"http://{address}/").read().decode()
+    assert "First generation" in page
     assert running.code() == 0
 
 
