@@ -5,8 +5,11 @@ tests/comfyui has the real one.
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import json
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -18,10 +21,12 @@ from typing import Any
 import pytest
 from scripted_comfyui import WORKFLOW, ScriptedComfyUI
 
+from firstlight.cli import main
 from firstlight.system import instance
 
 from .conftest import FIRSTLIGHT, Starter, eventually
 
+PAGE = Path(__file__).parents[2] / "docs/howto/first-speech.md"
 SCRIPTED = Path(__file__).parents[2] / "testing/scripted_comfyui.py"
 WAY = ["process", "device", "port", "nodes", "worker", "prompt", "executed", "verified", "ready"]
 
@@ -160,3 +165,27 @@ def test_comfyui_has_a_budget_of_its_own_and_another_app_none(start_plainly: Sta
         )
         running.finish()
         assert running.events()[0]["settings"]["budget"] == budget
+
+
+def parsed(line: str) -> argparse.Namespace:
+    """As the command line reads it. UsageError where it is wrong."""
+    verb, *words = shlex.split(line)
+    if verb in main.GROUPS:
+        return main.build(f"{verb} {words[0]}", importlib.import_module(f"{main.GROUPS[verb]}.{words[0]}")).parse_args(words[1:])
+    return main.build(verb, importlib.import_module(f"firstlight.cli.{verb}")).parse_args(words)
+
+
+def test_the_commands_of_the_page_are_taken_and_so_is_what_stands_behind_accept() -> None:
+    shown = [
+        line
+        for block in re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+        for line in block.replace("\\\n", "").splitlines()
+    ]
+    orders = [line.partition(" ")[2].partition(" -- ")[0] for line in shown if line.startswith("firstlight ")]
+    assert {order.partition(" ")[0] for order in orders} == {"run", "pod", "accept", "status"}
+    for told in filter(None, (getattr(parsed(order), "accept", None) for order in orders)):
+        file, *options = shlex.split(told)
+        assert file == "/workspace/accept.json"
+        assert parsed(f"accept {shlex.join(options)}").voice == "/workspace/me.wav"
+    for order in re.findall(r"`firstlight (explain [a-z-]+)`", PAGE.read_text()):
+        ask(*order.split())

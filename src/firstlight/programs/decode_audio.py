@@ -29,7 +29,8 @@ def decode(source: str, target: str) -> Dict[str, Any]:
                     for number, plane in enumerate(piece.planes):
                         planes[number] += bytes(plane)[: piece.samples * 4]
     except Exception as error:
-        return {"broken": "{}: {}".format(type(error).__name__, error)}
+        # What libav says has the name of the file in it, which is ours and means nothing to anybody.
+        return {"broken": getattr(error, "strerror", None) or "{}: {}".format(type(error).__name__, error)}
     try:
         with open(target, "wb") as file:
             file.writelines(planes)
