@@ -399,7 +399,7 @@ def test_an_acceptance_is_put_out_of_the_one_file_and_heard_by_the_run_that_put_
         ) as process,
     ):
         events = []
-        while process.poll() is None and not {"ready", "accepted"} & {event["kind"] for event in events}:
+        while process.poll() is None and not {"accepted", "executed"} <= {str(event.get("name", event["kind"])) for event in events}:
             time.sleep(0.05)
             lines = "".join(path.read_text() for path in tmp_path.glob("state/boots/*.jsonl")).split("\n")[:-1]
             events = [json.loads(line) for line in lines]

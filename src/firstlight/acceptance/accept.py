@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from firstlight.acceptance import comfyui, gates, hearing, picture, vibevoice, workflow
-from firstlight.acceptance.comfyui import ComfyUIError, Server
+from firstlight.acceptance.answers import ComfyUIError
+from firstlight.acceptance.comfyui import Server
 from firstlight.acceptance.gates import Finding, Outcome
 from firstlight.acceptance.hearing import Ears
 from firstlight.acceptance.workflow import Classes, Kind, Order

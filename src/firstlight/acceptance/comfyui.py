@@ -12,11 +12,12 @@ import json
 import select
 import urllib.parse
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from firstlight.errors import Error, ExitCode, UsageError
+from firstlight.acceptance import answers
+from firstlight.acceptance.answers import ComfyUIError, Done
+from firstlight.errors import UsageError
 from firstlight.system import clock
 
 # One answer of the server, in seconds: a model that is being loaded holds Python's lock for seconds at a time.
@@ -33,33 +34,10 @@ _CANCELLING = 5.0
 _LARGEST = 256 << 20
 # Of so many prompts is it asked what has run before.
 _LOOKED_AT = 100
-# How much of a text of its own is quoted.
-_QUOTED = 300
-
-
-class ComfyUIError(Error):
-    """ComfyUI did not do as asked."""
-
-    exit_code = ExitCode.CLOUD
 
 
 class GoneError(ComfyUIError):
     """Nobody listens there: it has ended, or is not up yet."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Done:
-    """A prompt that ComfyUI calls a success, which proves nothing yet.
-
-    Attributes:
-        cached: the nodes that were answered from the cache.
-        files: what its outputs have written.
-        seconds: from the start of its execution to the end, by ComfyUI's clock; None where it does not tell.
-    """
-
-    cached: frozenset[str]
-    files: tuple[Mapping[str, Any], ...]
-    seconds: float | None
 
 
 class Server:
@@ -136,7 +114,7 @@ class Server:
         except BaseException:
             self._cancel(prompt_id)
             raise
-        return _done(entry)
+        return answers.done(entry)
 
     def fetch(self, file: Mapping[str, Any]) -> bytes:
         """The content of a file that an output has written."""
@@ -150,10 +128,10 @@ class Server:
         order = json.dumps({"prompt": prompt, "prompt_id": prompt_id, "client_id": f"firstlight-{prompt_id[:8]}"}).encode()
         status, body = self._ask("POST", "/prompt", order, "application/json")
         if status == 400:
-            raise ComfyUIError(f"cannot queue the workflow: {_refusal(body)}")
+            raise ComfyUIError(f"cannot queue the workflow: {answers.refusal(body)}")
         if status != 200:
             raise ComfyUIError(f"cannot queue the workflow: {self.shown} has answered with status {status}")
-        if _parsed(body).get("prompt_id") != prompt_id:
+        if answers.parsed(body).get("prompt_id") != prompt_id:
             raise ComfyUIError(f"cannot queue the workflow: {self.shown} has given it another id than ours, so it is too old or no ComfyUI")
 
     def _follow(self, prompt_id: str, timeout: float, tell: Callable[[str], None]) -> Mapping[str, Any]:
@@ -256,63 +234,6 @@ def _is_here(host: str) -> bool:
 def pause(seconds: float) -> None:
     """Wait; Ctrl-C ends it."""
     select.select([], [], [], seconds)
-
-
-def _done(entry: Mapping[str, Any]) -> Done:
-    """What the history says of a prompt.
-
-    Raises:
-        ComfyUIError: a node has failed, or somebody has stopped it.
-    """
-    status = entry.get("status") or {}
-    messages = {kind: data for kind, data in status.get("messages") or []}  # noqa: C416 - a pair is a list here
-    if "execution_error" in messages:
-        raise ComfyUIError(f"cannot run the workflow: {_failure(messages['execution_error'])}")
-    if "execution_interrupted" in messages:
-        raise ComfyUIError("cannot run the workflow: somebody has interrupted it")
-    if status.get("status_str") != "success":
-        raise ComfyUIError(f"cannot run the workflow: it ended as {status.get('status_str')!r}")
-    begun, ended = (messages.get(f"execution_{part}", {}).get("timestamp") for part in ("start", "success"))
-    return Done(
-        cached=frozenset(map(str, messages.get("execution_cached", {}).get("nodes") or [])),
-        files=tuple(_files(entry.get("outputs") or {})),
-        seconds=(ended - begun) / 1000 if isinstance(begun, int) and isinstance(ended, int) else None,
-    )
-
-
-def _files(outputs: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for number, output in outputs.items():
-        for held in output.values():
-            if isinstance(held, list):
-                yield from ({**file, "node": number} for file in held if isinstance(file, dict) and file.get("filename"))
-
-
-def _failure(error: Mapping[str, Any]) -> str:
-    said = _one_line(str(error.get("exception_message", "")))
-    return f"node {error.get('node_id')} ({error.get('node_type')}) has failed: {error.get('exception_type')}: {said}"
-
-
-def _refusal(body: bytes) -> str:
-    """Why a prompt was refused: the first node's own words where there are any."""
-    said = _parsed(body)
-    for number, node in (said.get("node_errors") or {}).items():
-        for error in node.get("errors") or []:
-            return _one_line(f"node {number} ({node.get('class_type')}): {error.get('message')}: {error.get('details')}")
-    error = said.get("error") or {}
-    return _one_line(f"{error.get('message')} {error.get('details') or ''}") if isinstance(error, dict) else "it does not say why"
-
-
-def _parsed(body: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _one_line(text: str) -> str:
-    joined = " ".join(text.split())
-    return joined if len(joined) <= _QUOTED else joined[:_QUOTED] + "…"
 
 
 def _words(error: Exception) -> str:
