@@ -3,6 +3,7 @@
 Error                 something cannot be done; the message begins with "cannot"; exit 70 unless said otherwise
 ├── UsageError        the command line or a file given on it is wrong; nothing was started (exit 64)
 ├── SettingsError     a FIRSTLIGHT_* variable or firstlight.toml is wrong (exit 78)
+├── OutputError       standard output takes no more (exit 74)
 ├── UpgradeError      another PyTorch could not be made or proven; the environment in use is as it was (exit 1)
 └── CommandError      the app's command cannot be started (exit 126 or 127, as a shell would)
 Stopped               a signal asked us to stop before the app was started (exit 128 + signal)
@@ -22,7 +23,7 @@ class ExitCode(IntEnum):
     USAGE = 64  # the command line, or a file given on it, is wrong; nothing was started
     NO_GPU = 69  # no usable GPU in this container; another start of it will not help
     INTERNAL = 70  # a fault of firstlight itself
-    CLOUD = 74  # the provider, a pod or ComfyUI did not do as asked
+    CLOUD = 74  # the provider, a pod or ComfyUI did not do as asked; or what was to be printed or written down could not be
     OTHER_HOST = 75  # the host is at fault: try another one
     DENIED = 77  # the key of the provider's API is wrong, or its rights do not suffice
     SETTINGS = 78  # a FIRSTLIGHT_* variable or firstlight.toml is wrong
@@ -48,6 +49,12 @@ class SettingsError(Error):
     """A setting from the environment or from firstlight.toml is wrong."""
 
     exit_code = ExitCode.SETTINGS
+
+
+class OutputError(Error):
+    """Standard output takes no more of what is printed."""
+
+    exit_code = ExitCode.CLOUD
 
 
 class UpgradeError(Error):

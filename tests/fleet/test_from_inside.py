@@ -49,12 +49,49 @@ NVIDIA_DRIVER_CAPABILITIES = "utility"
 pytestmark = pytest.mark.root
 
 
-class Inside:
-    """`firstlight run` in a pod of the cloud whose host is broken."""
+# A pod that was started again while its host had no GPU left.
+ZERO_GPU = """
+description = "A pod that was started with no GPU."
+libraries = []
 
-    def __init__(self, cloud, folder, *, key=None, scenario=SCENARIO, **body):
+[nodes]
+"/dev/nvidiactl" = "absent"
+"/dev/nvidia0" = "absent"
+"/dev/nvidia-uvm" = "absent"
+"/dev/nvidia-uvm-tools" = "absent"
+
+[expect]
+exit = 69
+faults = ["gpu-not-granted"]
+
+[environment]
+NVIDIA_VISIBLE_DEVICES = "void"
+RUNPOD_GPU_COUNT = "0"
+"""
+
+# A GPU that falls off the bus under the running app.
+LOST_LATER = """
+description = "The GPU falls off the bus while the app runs."
+
+[[events]]
+trigger = "sick"
+set = { "gpu.0.lost" = true }
+
+[expect]
+watched = ["gpu-lost"]
+
+[environment]
+"""
+
+IN_CHARGE = ("--on-failure", "relocate")
+
+
+class Inside:
+    """`firstlight run` in a pod of the cloud whose host is broken: it is `fault`, as the cloud's own pods tell it."""
+
+    def __init__(self, cloud, folder, *, key=None, scenario=SCENARIO, fault="uvm-open-fails", policy=IN_CHARGE, **body):
         world = cloud.world
-        world.hosts["host-1"].fault = "uvm-open-fails"
+        world.hosts["host-1"].fault = fault
         mounts = {"network": [{"volumeId": catalogue.add_volume(world, name="v")["id"], "path": "/workspace"}]}
         self.pod = cloud.pod(**{"mounts": mounts, **body})
         world.hosts["host-2"].taken = 1  # others have it
@@ -65,13 +102,14 @@ class Inside:
             "RUNPOD_API_KEY": world.pod_key(self.pod) if key is None else key,
             "FIRSTLIGHT_TOKEN": cloud.token,
         }
-        options = ("--on-failure", "relocate", "--state-dir", str(self.state), "--run-dir", str(self.run), "--serve", "off")
+        self.machine = folder / "machine"
+        options = (*policy, "--state-dir", str(self.state), "--run-dir", str(self.run), "--serve", "off")
         machine = folder / "uvm-open-fails.toml"
         given = "".join(
             f"{name} = {json.dumps(value)}\n" for name, value in environment.items() if name.startswith(("RUNPOD_", "FIRSTLIGHT_"))
         )
         machine.write_text(scenario + given)
-        argv = [*NAMESPACE, FIRSTLIGHT, "rehearse", str(machine), "--keep", str(folder / "machine"), *options, "--", "sleep", "600"]
+        argv = [*NAMESPACE, FIRSTLIGHT, "rehearse", str(machine), "--keep", str(self.machine), *options, "--", "sleep", "600"]
         self.popen = subprocess.Popen(argv, env=cloud.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def says(self, words):
@@ -84,8 +122,15 @@ class Inside:
         raise AssertionError(f"it ended without saying {words!r}: {''.join(heard)}")
 
     def events(self, kind):
-        (journal,) = self.state.glob("boots/*.jsonl")
-        return [event for event in map(json.loads, journal.read_text().splitlines()) if event["kind"] == kind]
+        return [event for event in self.all_events() if event["kind"] == kind]
+
+    def all_events(self):
+        """All that is written down yet; the last line may not be whole."""
+        found = []
+        for journal in self.state.glob("boots/*.jsonl"):
+            lines = journal.read_text().splitlines(keepends=True)
+            found += [json.loads(line) for line in lines if line.endswith("\n")]
+        return found
 
     def leases(self):
         return list((self.state / "leases").glob("*.json"))
@@ -156,6 +201,43 @@ def test_a_fault_that_is_not_the_hosts_moves_nothing_and_the_hold_says_so(cloud,
     assert "nothing says that the host is at fault" in hold["reason"]
     assert inside.events("relocation") == []
     assert list(cloud.world.pods) == [inside.pod.id]
+
+
+def test_a_pod_that_was_started_without_its_gpu_moves_itself(cloud, begin):
+    """A stopped pod comes back to its own host, which has given the GPU away: only another host has one."""
+    cloud.habits(pod_key="all")
+    cloud.world.hosts["good"] = hosts.Host(name="good")
+    inside = begin(scenario=ZERO_GPU, fault="gpu-not-granted")
+    waiting.until(lambda: inside.pod.id in cloud.world.ended)
+    (new,) = marked(cloud)
+    assert new.host.name == "good"
+    assert inside.events("give-up")[0]["code"] == 69
+
+
+def test_a_container_that_nobody_gave_a_gpu_asks_for_no_other_host(cloud, begin):
+    """Without RunPod's word that it has no GPU, it was started so by its owner: it would be again."""
+    cloud.habits(pod_key="all")
+    cloud.world.hosts["good"] = hosts.Host(name="good")
+    inside = begin(scenario=ZERO_GPU.replace('RUNPOD_GPU_COUNT = "0"\n', ""), fault="gpu-not-granted")
+    inside.says("holding: the container stays up;")
+    (hold,) = waiting.until(lambda: inside.events("hold"))
+    assert hold["asks"] is None
+    assert list(cloud.world.pods) == [inside.pod.id]
+
+
+def test_a_gpu_that_is_lost_under_the_app_moves_the_pod(cloud, begin):
+    """The app is stopped first: two would write to one volume."""
+    cloud.habits(pod_key="all")
+    cloud.world.hosts["good"] = hosts.Host(name="good")
+    inside = begin(scenario=LOST_LATER, fault="gpu-lost", policy=("--on-gpu-fault", "relocate", "--watch", "200ms", "--grace", "1s"))
+    waiting.until(lambda: inside.events("app-started"))
+    (inside.machine / "triggers" / "sick").touch()
+    waiting.until(lambda: inside.pod.id in cloud.world.ended)
+    (new,) = marked(cloud)
+    assert new.host.name == "good"
+    kinds = [event["kind"] for event in inside.all_events() if event["kind"] in ("app-exited", "hold", "relocation")]
+    assert kinds[:3] == ["app-exited", "hold", "relocation"]
+    assert [(hold["asks"], hold["reason"].partition(":")[0]) for hold in inside.events("hold")] == [("relocate", "gpu-lost")]
 
 
 def test_an_order_to_try_again_undoes_the_move(cloud, begin):

@@ -187,3 +187,36 @@ def test_created_pods_are_ordered_with_the_cuda_that_was_asked_for(cloud, done, 
 
     asked = [call.body["gpu"]["minCudaVersion"] for call in cloud.service.calls if call.operation == "createPod"]
     assert set(asked) == {"13.7"}, out
+
+
+def test_a_pod_that_is_tested_is_left_alone_by_others(cloud, command, done, tmp_path):
+    pod = cloud.pod("good", mounts=VOLUME)
+    cloud.habits(ready_after=3600.0)
+    first = command("test", "good", "--cycles", "1", "--no-ssh", "--to", str(tmp_path / "first"))
+    while pod.starts < 2:
+        time.sleep(0.05)
+        cloud.world.settle()
+    _, err = done("test", "good", "--cycles", "1", "--no-ssh", "--to", str(tmp_path / "second"), code=64)
+    assert f"cannot test: something is done with {pod.id} already (pod test " in err
+    assert not (tmp_path / "second").exists()
+    _, err = done("test", "--resume", str(tmp_path / "first"), code=64)
+    assert "another process is at it" in err
+    pod.mounts = {}
+    _, err = done("relocate", "good", "--no-ssh", "--stop-first", "--even-if-container-disk-is-lost", code=74)
+    assert f"cannot move {pod.id}: something is done with {pod.id} already (pod test " in err
+    assert list(cloud.world.pods) == [pod.id]
+    first.send_signal(signal.SIGINT)
+    _, err = first.communicate()
+    assert first.returncode == 128 + signal.SIGINT, err
+    assert list((tmp_path / "state/firstlight/leases").iterdir()) == []
+
+
+def test_of_two_tests_that_begin_at_once_not_both_go_on(cloud, command, tmp_path):
+    pod = cloud.pod("good", mounts=VOLUME)
+    running = [command("test", "good", "--cycles", "1", "--no-ssh", "--to", str(tmp_path / name)) for name in ("one", "other")]
+    for one in running:
+        one.communicate()
+    codes = sorted(one.returncode for one in running)
+    assert codes in ([0, 64], [64, 64], [0, 0])
+    assert pod.starts == 1 + codes.count(0)  # one after the other, where the first was quick
+    assert pod.status == RUNNING

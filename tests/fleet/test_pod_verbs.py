@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
 import socket
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +69,38 @@ def test_pods_are_listed_with_what_they_cost_and_no_secret(cloud):
         assert cloud.world.key not in said.stdout + said.stderr
 
 
+def test_a_narrow_screen_gets_some_lines_for_each_pod(cloud):
+    pod = cloud.pod("comfy of the third of four studios")
+    cloud.pod("b" * 50)
+
+    listed = firstlight(cloud, "list", COLUMNS="40")
+
+    assert max(map(len, listed.stdout.splitlines())) <= 40
+    lines = listed.stdout.splitlines()
+    place = lines.index(pod.id)
+    assert lines[place + 1 : place + 3] == ["  comfy of the third of four studios", f"  RUNNING, {lines[place + 2].split(', ')[1]}"]
+    assert "  0.69 USD an hour" in lines
+    assert lines[-1] == "2 pods, 2 running: 1.38 USD an hour"
+    # A file has no width, and a screen that is wide enough gets the table.
+    for wide in ({}, {"COLUMNS": "200"}, {"COLUMNS": "nonsense"}):
+        assert firstlight(cloud, "list", **wide).stdout.count("\n") == 4
+
+
+def test_a_terminal_is_asked_for_its_width(cloud):
+    cloud.pod("comfy")
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
+
+    environment = {name: value for name, value in cloud.environment.items() if name != "COLUMNS"}
+    subprocess.run([FIRSTLIGHT, "pod", "list"], env={**environment, "NO_COLOR": "1"}, stdout=theirs, check=True)
+    os.close(theirs)
+
+    shown = os.read(ours, 4096).decode().splitlines()
+    os.close(ours)
+    assert "  comfy" in shown
+    assert max(map(len, shown)) <= 40
+
+
 def test_a_name_obeys_no_terminal(cloud):
     cloud.pod("evil\x1b[2J\nname")
 
@@ -101,8 +136,46 @@ def test_a_key_or_an_address_that_is_none_is_one_line(cloud, environment, code, 
 def test_the_key_may_lie_in_a_file(cloud, tmp_path):
     file = tmp_path / "key"
     file.write_text(f"{cloud.world.key}\n")
+    file.chmod(0o600)
 
-    assert firstlight(cloud, "list", "--key-file", str(file), RUNPOD_API_KEY="rpa_WRONG").returncode == 0
+    listed = firstlight(cloud, "list", "--key-file", str(file), RUNPOD_API_KEY="rpa_WRONG")
+
+    assert (listed.returncode, listed.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
+def test_a_key_file_that_others_can_read_is_told_once_and_used(cloud, tmp_path, mode):
+    file = tmp_path / "a key"
+    file.write_text(cloud.world.key)
+    file.chmod(mode)
+    cloud.pod("one", mounts={"persistent": {"size": 20, "path": "/workspace"}})
+
+    tested = firstlight(
+        cloud, "test", "one", "--cycles", "1", "--no-ssh", "--to", str(tmp_path / "out"), RUNPOD_API_KEY="", RUNPOD_API_KEY_FILE=str(file)
+    )
+
+    assert tested.returncode == 0
+    words = f"firstlight: the file of the key can be read by others than you (mode {mode:04o}): chmod 600 '{file}'\n"
+    assert tested.stderr.count("can be read by others") == 1
+    assert tested.stderr.startswith(words)
+    assert cloud.world.key not in tested.stderr
+
+
+def test_completion_says_nothing_of_a_key_file(cloud, tmp_path):
+    file = tmp_path / "key"
+    file.write_text(cloud.world.key)
+    file.chmod(0o644)
+
+    named = firstlight(cloud, "list", "--names", "--key-file", str(file), XDG_CACHE_HOME=str(tmp_path))
+
+    assert (named.returncode, named.stderr) == (0, "")
+
+
+def test_a_key_out_of_a_pipe_is_open_to_nobody(cloud):
+    shell = f'{FIRSTLIGHT} pod list --key-file <(printf %s "$RUNPOD_API_KEY")'
+    listed = subprocess.run(["bash", "-c", shell], env=cloud.environment, capture_output=True, text=True, check=False)
+
+    assert (listed.returncode, listed.stderr) == (0, "")
 
 
 def test_a_key_file_without_a_name_is_no_other_key(cloud):

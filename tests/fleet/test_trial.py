@@ -243,6 +243,35 @@ def test_a_start_without_a_gpu_is_told_as_one(laid):
     laid(story, no_gpu="zero")
 
 
+def test_a_pod_that_ran_and_is_left_without_its_gpu_is_not_as_it_was(laid):
+    async def story(on):
+        pod = await on.pod()
+        pod.host.taken = 1
+        work = await on.trial(cycles=1)
+        await work.run()
+        found = on.results(work)
+        assert found.total.outcomes == {Outcome.ZERO_GPU: 1}
+        assert work.not_returned == [pod.id]
+        assert "goes on running, and without its GPU" in found.returned[pod.id].words
+
+    laid(story, no_gpu="zero")
+
+
+def test_after_a_start_without_a_gpu_it_waits_before_the_next(laid):
+    """Whoever has it gives it back in a while; another start at once would come to none as well."""
+
+    async def story(on):
+        pod = await on.pod(running=False)
+        pod.host.taken = 1
+        began = anyio.current_time()
+        work = await on.trial(cycles=2, pause=5000.0)
+        await work.run()
+        assert on.results(work).total.outcomes == {Outcome.ZERO_GPU: 2}
+        assert 5000 <= anyio.current_time() - began < 10000
+
+    laid(story, no_gpu="zero")
+
+
 @pytest.mark.parametrize(
     ("fault", "outcome"),
     [

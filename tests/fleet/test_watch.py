@@ -21,14 +21,15 @@ from firstlight.providers.runpod.client import Client
 FIRSTLIGHT = str(Path(sys.executable).parent / "firstlight")
 
 
-def watched(folder, machines, script, **rules):
+def watched(folder, machines, script, habits=None, **rules):
     """What is told while a script goes on in the account's world. Rules: as in watch.Rules."""
     random.seed(0)
     told = []
 
     async def tell():
-        habits = Habits(provisioning=5, starting=10, agent_after=3, ready_after=20)
-        account = orphaning.Account(orphaning.Story(machines=machines, habits=habits, troubles=(), seed=0), folder)
+        usual = {"provisioning": 5, "starting": 10, "agent_after": 3, "ready_after": 20}
+        chosen = Habits(**{**usual, **(habits or {})})
+        account = orphaning.Account(orphaning.Story(machines=machines, habits=chosen, troubles=(), seed=0), folder)
         wire = orphaning.Wire(account.service, orphaning.Mortal(None))
         async with Client(account.access, wire) as cloud, inside.client(wire) as http, anyio.create_task_group() as group:
             chosen = {"moves": False, "per_day": 3, **rules}
@@ -63,6 +64,29 @@ def test_by_default_it_only_tells(tmp_path):
 def test_it_moves_a_pod_after_two_looks_and_follows_it(tmp_path):
     account, told = watched(str(tmp_path), BROKEN, later(600), moves=True)
     assert told[:4] == ["unreachable", "fault", "host-fault", "ordering"]
+    assert told[-2:] == ["moved", "came-up"]
+    (new,) = account.world.pods.values()
+    assert new.host.name == "good"
+
+
+# A pod that was stopped and started again, while its host gave its GPU to somebody else.
+async def given_away(account):
+    await anyio.sleep(100)
+    account.world.act(account.old.id, "stop")
+    await anyio.sleep(60)
+    account.old.host.taken = 1
+    account.world.act(account.old.id, "start")
+    await anyio.sleep(600)
+
+
+def test_a_pod_that_was_started_without_its_gpu_is_told_as_one(tmp_path):
+    account, told = watched(str(tmp_path), (Host(name="old"), Host(name="good")), given_away, habits={"no_gpu": "zero"})
+    assert [event for event in told if event != "unreachable"] == ["came-up", "stopped", "fault", "zero-gpu"]
+    assert list(account.world.pods) == [account.old.id]
+
+
+def test_a_pod_that_was_started_without_its_gpu_is_moved(tmp_path):
+    account, told = watched(str(tmp_path), (Host(name="old"), Host(name="good")), given_away, moves=True, habits={"no_gpu": "zero"})
     assert told[-2:] == ["moved", "came-up"]
     (new,) = account.world.pods.values()
     assert new.host.name == "good"

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -123,6 +124,29 @@ def test_a_killed_writer_is_followed_by_another_and_no_event_is_missing(start: S
     eventually(lambda: any("the writer of the journal has ended (signal 9)" in event.get("words", "") for event in app.events()))
     assert obey(app_after_ready(app)) == (7, "")
     # What the first one had written and not confirmed may stand there twice; whoever reads it takes each number once.
+    events = read(str(app.state), None).events
+    assert [event.number for event in events] == list(range(len(events)))
+    assert len([event for event in events if event.kind == "signal"]) == 6
+
+
+def test_a_writer_that_does_not_start_for_a_while_is_tried_again_and_no_event_is_missing(start: Starter, tmp_path: Path) -> None:
+    """A volume with the interpreter on it that is away for a moment; a limit of processes that is reached fails in the same place."""
+    interpreter = tmp_path / "bin" / "python3"
+    interpreter.parent.mkdir()
+    interpreter.symlink_to(os.path.realpath(sys.executable))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    app = start(*OBEDIENT, before=(str(interpreter),), env=environment)
+    app.line()
+    first = writer(app)
+    interpreter.rename(tmp_path / "away")
+    os.kill(first, signal.SIGKILL)
+    assert "its writer does not start: No such file or directory" in app.says("cannot write the journal")
+    app.send(signal.SIGUSR2)
+    app.line()
+    (tmp_path / "away").rename(interpreter)
+    words = "the journal could not be written for a while: its writer does not start: No such file or directory; it goes on now"
+    eventually(lambda: any(event.get("words") == words for event in app.events()))
+    assert obey(app_after_ready(app)) == (7, "")
     events = read(str(app.state), None).events
     assert [event.number for event in events] == list(range(len(events)))
     assert len([event for event in events if event.kind == "signal"]) == 6

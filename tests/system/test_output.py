@@ -34,8 +34,8 @@ def test_a_full_disk_is_told_in_one_line(verb: str, unbuffered: str) -> None:
         outcome = subprocess.run(
             [FIRSTLIGHT, *VERBS[verb][0]], stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False
         )
-    assert outcome.stderr == "firstlight: cannot go on: [Errno 28] No space left on device\n"
-    assert outcome.returncode == 70
+    assert outcome.stderr == "firstlight: cannot print: No space left on device\n"
+    assert outcome.returncode == 74
 
 
 @pytest.mark.parametrize(("verb", "unbuffered"), PRINTING)

@@ -73,7 +73,7 @@ def run(course: Course, prover: Process | None) -> restart.End:
 
 def _bring_up(course: Course, boot: Boot, prover: Process) -> Ready | restart.End | None:
     """Bring CUDA up. Where that is given up: our end, or None after a hold, for once more."""
-    from firstlight.boot import conduct
+    from firstlight.boot import conduct, prescribe
 
     parts = course.parts
     outcome = conduct.conduct(boot, prover)
@@ -92,7 +92,7 @@ def _bring_up(course: Course, boot: Boot, prover: Process) -> Ready | restart.En
         return restart.End(int(outcome.step.code), f"no GPU can be had: {words}{outcome.step.reason}")
     reason, asks = outcome.step.reason, None
     if parts.settings.on_failure == "relocate":
-        if outcome.step.code is ExitCode.OTHER_HOST:
+        if prescribe.elsewhere(outcome.step):
             asks = "relocate"
         else:  # a fault of the image or of the settings would go along, and each try is paid for
             reason += "; nothing says that the host is at fault, so no other one is asked for"

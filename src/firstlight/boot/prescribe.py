@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from firstlight.errors import ExitCode
+from firstlight.faults import granted
 from firstlight.faults.fault import Diagnosis, Finding, Persistence, Remedy
 from firstlight.probe.facts import Unknown
 
@@ -99,6 +100,16 @@ def enough(diagnosis: Diagnosis, gpus: str) -> bool:
     if gpus == "all":
         return diagnosis.together and diagnosis.usable >= (1 if isinstance(diagnosis.expected, Unknown) else max(diagnosis.expected, 1))
     return diagnosis.usable >= int(gpus)
+
+
+def elsewhere(end: GiveUp) -> bool:
+    """Whether another host may have what this one lacks: it is at fault, or RunPod has started the pod without its GPU.
+
+    The latter is no other container's matter: who starts one without `--gpus all` gets none on any host.
+    """
+    if end.code is ExitCode.OTHER_HOST:
+        return True
+    return end.finding is not None and (granted.COUNT, "0") in end.finding.evidence.quotes
 
 
 def _untried(diagnosis: Diagnosis, progress: Progress, policy: Policy) -> Treat | None:

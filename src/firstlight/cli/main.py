@@ -19,7 +19,7 @@ from firstlight.system import standard_error
 TYPE_CHECKING = False  # `typing` has the same name, and costs two milliseconds before the first probe
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import NoReturn, Protocol
+    from typing import Any, NoReturn, Protocol, TextIO
 
     class Verb(Protocol):
         """What a verb's module offers."""
@@ -68,38 +68,91 @@ def main(words: Sequence[str], inherited_mask: Iterable[int]) -> int:
     for stream in ("stdout", "stderr"):
         if getattr(sys, stream) is None:  # it was closed when we were started
             setattr(sys, stream, io.StringIO())
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # a stranger's name may hold what this encoding has not
+    sys.stdout = _Output(sys.stdout)  # all of it that is used is passed on
     try:
         try:
             return _main(list(words), inherited_mask)
         finally:
             _flush()
-    except errors.Error as error:
-        standard_error.say(str(error))
-        return int(error.exit_code)
-    except errors.Stopped as stopped:
-        return 128 + stopped.signal
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    except BrokenPipeError:
-        return 128 + signal.SIGPIPE  # whoever read our output has seen enough
-    except OSError as error:
-        standard_error.say(f"cannot go on: {error}")
-        return int(errors.ExitCode.INTERNAL)
-    except Exception:  # noqa: BLE001 - a fault of our own: whoever reads the exit code must not take it for the app's
-        import traceback
+    except BaseException as error:  # noqa: BLE001 - what it is, is asked below
+        return _tell(_alone(error))
 
-        standard_error.say("cannot go on: this is a fault of firstlight itself")
-        standard_error.write(traceback.format_exc())
-        return int(errors.ExitCode.INTERNAL)
+
+class _Output:
+    """Standard output: that it takes no more is an error of its own, whoever prints."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """As of the stream.
+
+        Raises:
+            OutputError: it cannot be written.
+            BrokenPipeError: nobody reads it any more.
+        """
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            raise _unprinted(error) from None
+
+    def flush(self) -> None:
+        """As of the stream, with the errors of `write`."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            raise _unprinted(error) from None
+
+
+def _unprinted(error: OSError) -> Exception:
+    if isinstance(error, BrokenPipeError):
+        return error
+    return errors.OutputError(f"cannot print: {error.strerror or error}")
 
 
 def _flush() -> None:
     """Bring out what was printed while an error of it can still be told: the interpreter's own flush would complain of it."""
     try:
         sys.stdout.flush()
-    except OSError:
+    except (errors.OutputError, BrokenPipeError):
         sys.stdout = None  # it keeps what it could not write, and would try again
         raise
+
+
+def _alone(error: BaseException) -> BaseException:
+    """What a task group has wrapped because it ended the group; the first, where several did."""
+    while parts := getattr(error, "exceptions", None):
+        error = parts[0]
+    return error
+
+
+def _tell(error: BaseException) -> int:
+    """Say in one line why all has ended; the exit code."""
+    if isinstance(error, SystemExit):  # argparse: it has printed what was asked for
+        raise error
+    if isinstance(error, errors.Error):
+        standard_error.say(str(error))
+        return int(error.exit_code)
+    if isinstance(error, errors.Stopped):
+        return 128 + error.signal
+    if isinstance(error, KeyboardInterrupt):
+        return 128 + signal.SIGINT
+    if isinstance(error, BrokenPipeError):
+        return 128 + signal.SIGPIPE  # whoever read our output has seen enough
+    if isinstance(error, OSError):
+        standard_error.say(f"cannot go on: {error}")
+        return int(errors.ExitCode.INTERNAL)
+    # A fault of our own: whoever reads the exit code must not take it for the app's.
+    import traceback
+
+    standard_error.say("cannot go on: this is a fault of firstlight itself")
+    standard_error.write("".join(traceback.format_exception(type(error), error, error.__traceback__)))
+    return int(errors.ExitCode.INTERNAL)
 
 
 def _main(words: list[str], inherited_mask: Iterable[int]) -> int:

@@ -27,6 +27,22 @@ _PATIENCE = 10.0
 _KEY = re.compile(r"\S+ ([\w.@-]+) ([A-Za-z0-9+/]+=*)")
 
 
+def try_folder(ssh: Ssh | None) -> None:
+    """Find out that host keys can be kept before anything is begun that needs them.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    if ssh is None:
+        return
+    try:
+        os.makedirs(ssh.known_hosts, mode=0o700, exist_ok=True)
+        with tempfile.TemporaryFile(dir=ssh.known_hosts):
+            pass
+    except OSError as error:
+        raise _unkept(ssh.known_hosts, error) from None
+
+
 async def pin(ssh: Ssh, endpoint: Endpoint, *, pod: str, start: str, reported: Sequence[str]) -> Pin:
     """Find out which host keys this start of a pod may show. `reported` are the fingerprints that the pod tells of; none where it tells none.
 
@@ -127,4 +143,8 @@ def _keep(file: str, alias: str, keys: Iterable[str], pod: str) -> None:
     except FileNotFoundError:
         pass  # another verification has forgotten the same old start
     except OSError as error:
-        raise errors.UsageError(f"cannot keep host keys in {folder}: {error.strerror}") from None
+        raise _unkept(folder, error) from None
+
+
+def _unkept(folder: str, error: OSError) -> errors.UsageError:
+    return errors.UsageError(f"cannot keep host keys in {folder}: {error.strerror}")

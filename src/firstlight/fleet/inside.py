@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import json
-import ssl
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ import httpx2
 import firstlight
 from firstlight import settings
 from firstlight.fleet import start
+from firstlight.providers import network
 from firstlight.providers.runpod.access import Access
 from firstlight.providers.runpod.shapes import Pod
 
@@ -107,15 +107,8 @@ def configured(pod: Pod) -> str:
 
 
 def client(transport: httpx2.AsyncBaseTransport | None = None) -> httpx2.AsyncClient:
-    """What asks pods, over the network unless told otherwise. It follows nobody elsewhere: the token is the pod's alone."""
-    headers = {"User-Agent": f"firstlight/{firstlight.__version__}"}
-    return httpx2.AsyncClient(headers=headers, timeout=_TIMEOUT, transport=transport, verify=_trust())
-
-
-@functools.cache
-def _trust() -> ssl.SSLContext:
-    """Whose certificates are taken. To read them takes longer than all else that a client needs, so it is done once for all."""
-    return httpx2.create_ssl_context()
+    """What asks pods, over the network unless told otherwise."""
+    return network.client(transport, headers={"User-Agent": f"firstlight/{firstlight.__version__}"}, timeout=_TIMEOUT)
 
 
 async def ask(http: httpx2.AsyncClient, access: Access, pod: Pod) -> Report | Silence:
@@ -205,7 +198,13 @@ def _text(value: object) -> str | None:
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of JSON may have thousands of digits
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _count(value: object) -> int | None:

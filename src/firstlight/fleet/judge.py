@@ -93,7 +93,7 @@ def doctor(code: int | None, out: bytes, err: bytes, *, proven: Sequence[str]) -
         told = json.loads(out[max(out.find(b"{"), 0) :])  # the session's own files may have greeted somebody
         usable, verdict, cause = int(told["usable"]), str(told["verdict"]), told["root_cause"]
         uuids = [str(gpu["uuid"]) for gpu in told["gpus"] if gpu.get("proven") is True]
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         lines = [line for line in err.decode("utf-8", "replace").splitlines() if line.strip()]
         return No(f"its doctor gave no diagnosis: exit code {code}{': ' + lines[-1].strip()[:_LONGEST_WORDS] if lines else ''}")
     named = f" ({cause})" if cause else ""

@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,14 @@ _SUFFIX = ".json"
 class LeaseError(errors.Error):
     """A lease cannot be written or read: nothing may be done that it would have to tell of."""
 
+    exit_code = errors.ExitCode.CLOUD
+
+
+class FolderError(LeaseError):
+    """No lease can be kept in the folder that was chosen for them; nothing was begun."""
+
+    exit_code = errors.ExitCode.USAGE
+
 
 @dataclass(frozen=True)
 class Duty:
@@ -46,6 +54,7 @@ class Terms:
 
     id: str
     what: str  # what is undertaken, for people
+    about: tuple[str, ...]  # the pods that are to be left alone by others meanwhile
     host: str  # where: only there the lock tells whether it lives
     home: str | None  # the pod in which it was taken; None outside of any
     taken_at: str
@@ -78,17 +87,18 @@ class Lease:
         return self.terms.duties
 
     @classmethod
-    def take(cls, folder: str, what: str) -> Lease:
-        """Begin an undertaking. Nothing is owed yet.
+    def take(cls, folder: str, what: str, about: Collection[str] = ()) -> Lease:
+        """Begin an undertaking, `about` pods that are to be left alone by others. Nothing is owed yet.
 
         Raises:
-            LeaseError: the folder cannot be written.
+            FolderError: the folder cannot be written.
         """
         now = clock.wall()
         name = secrets.token_hex(8)
         terms = Terms(
             id=name,
             what=what,
+            about=tuple(about),
             host=socket.gethostname(),
             home=os.environ.get("RUNPOD_POD_ID") or None,
             taken_at=now,
@@ -100,7 +110,7 @@ class Lease:
             os.makedirs(folder, mode=0o700, exist_ok=True)
             descriptor = _write(path, terms)
         except OSError as error:
-            raise LeaseError(f"cannot take a lease in {folder}: {error.strerror}") from None
+            raise FolderError(f"cannot take a lease in {folder}: {error.strerror} (--lease-dir names another folder)") from None
         return cls(path, terms, descriptor)
 
     @classmethod
@@ -161,6 +171,7 @@ class Lease:
         terms = Terms(
             id=old.id,
             what=old.what,
+            about=old.about,
             host=old.host,
             home=old.home,
             taken_at=old.taken_at,
@@ -180,18 +191,27 @@ def folder(environment: Mapping[str, str], given: str | None = None) -> str:
     return os.path.abspath(given) if given else state.folder(environment, "leases")
 
 
+def try_folder(place: str) -> None:
+    """Find out that leases can be kept there before anything is begun that needs one.
+
+    Raises:
+        FolderError: they cannot.
+    """
+    Lease.take(place, "find out whether leases can be kept here").close()
+
+
 def paths(place: str) -> list[str]:
     """The files of all leases in a folder, oldest name first; none where there is no folder.
 
     Raises:
-        LeaseError: the folder cannot be listed.
+        FolderError: the folder cannot be listed.
     """
     try:
         return [os.path.join(place, name) for name in sorted(os.listdir(place)) if name.endswith(_SUFFIX) and not name.startswith(".")]
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise LeaseError(f"cannot list the leases in {place}: {error.strerror}") from None
+        raise FolderError(f"cannot list the leases in {place}: {error.strerror}") from None
 
 
 def read(path: str) -> Terms | None:
@@ -210,6 +230,7 @@ def read(path: str) -> Terms | None:
         return Terms(
             id=str(told["id"]),
             what=str(told["what"]),
+            about=tuple(map(str, told.get("about", ()))),
             host=str(told["host"]),
             home=told["home"],
             taken_at=str(told["taken_at"]),
@@ -266,6 +287,7 @@ def _plain(terms: Terms) -> dict[str, Any]:
         "version": 1,
         "id": terms.id,
         "what": terms.what,
+        "about": list(terms.about),
         "host": terms.host,
         "home": terms.home,
         "taken_at": terms.taken_at,

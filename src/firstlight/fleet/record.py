@@ -32,6 +32,12 @@ class Mode(str, Enum):
     RECREATE = "recreate"  # any host
 
 
+class RecordError(errors.Error):
+    """What came of a cycle cannot be written down: no more of them may be begun."""
+
+    exit_code = errors.ExitCode.CLOUD
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What is to be done; it never changes.
@@ -91,7 +97,7 @@ class Record:
             if os.path.exists(os.path.join(folder, PLAN)):
                 os.close(lock)
                 raise errors.UsageError(f"cannot begin a test in {folder}: it holds one already; --resume {folder} goes on with it")
-            write(folder, PLAN, json.dumps({"version": VERSION, **asdict(plan)}, indent=2) + "\n")
+            _write(folder, PLAN, json.dumps({"version": VERSION, **asdict(plan)}, indent=2) + "\n")
             return cls(folder, plan, lock)
         except OSError as error:
             raise errors.UsageError(f"cannot keep a test in {folder}: {error.strerror}") from None
@@ -116,12 +122,32 @@ class Record:
             raise errors.UsageError(f"cannot understand {os.path.join(folder, PLAN)}: {type(error).__name__}: {error}") from None
 
     def add(self, one: Cycle | Return) -> None:
-        """On disk when this returns."""
+        """On disk when this returns.
+
+        Raises:
+            RecordError: it cannot be written, and nothing of it is.
+        """
         kind = "cycle" if isinstance(one, Cycle) else "return"
         data = (json.dumps({"kind": kind, **asdict(one)}, separators=(",", ":")) + "\n").encode()
-        while data:
-            data = data[os.write(self._file, data) :]
-        os.fsync(self._file)
+        end = os.fstat(self._file).st_size
+        try:
+            while data:
+                data = data[os.write(self._file, data) :]
+            os.fsync(self._file)
+        except OSError as error:
+            os.ftruncate(self._file, end)  # half a line would spoil the next one
+            raise RecordError(f"cannot write {os.path.join(self.folder, CYCLES)}: {error.strerror}") from None
+
+    def keep(self, name: str, text: str) -> str:
+        """A file beside it; where it is.
+
+        Raises:
+            RecordError: it cannot be written.
+        """
+        try:
+            return _write(self.folder, name, text)
+        except OSError as error:
+            raise RecordError(f"cannot write {os.path.join(self.folder, name)}: {error.strerror}") from None
 
     def lines(self) -> Iterator[Cycle | Return]:
         """What came of it until now, in the order in which it happened.
@@ -143,7 +169,7 @@ class Record:
         os.close(self._lock)
 
 
-def write(folder: str, name: str, text: str) -> str:
+def _write(folder: str, name: str, text: str) -> str:
     """A file of the folder, whole or not at all. Where it is."""
     path = os.path.join(folder, name)
     new = f"{path}.new"

@@ -135,7 +135,7 @@ async def begin(
     Raises:
         NotMovedError, CloudError, LeaseError: as `relocate` does.
     """
-    mine = Lease.take(place, f"move {pod.id}")
+    mine = Lease.take(place, f"move {pod.id}", about=[pod.id])
     try:
         await _be_alone(cloud, place, mine, pod)  # after it was taken: of two that begin at once, at least one sees the other
         hourly = cost.rate(pod, await _price(cloud, pod))
@@ -180,6 +180,8 @@ async def _be_alone(cloud: Client, place: str, mine: Lease, pod: shapes.Pod) -> 
             raise NotMovedError(f"cannot move {pod.id}: an earlier move of it still owes something: {left[0].words}")
         if turned:
             raise NotMovedError(f"cannot move {pod.id}: an earlier move of it was interrupted, and is finished now")
+    if (doing := sweep.at_it(place, mine)) is not None:
+        raise NotMovedError(f"cannot move {pod.id}: {doing}")
 
 
 async def _price(cloud: Client, pod: shapes.Pod) -> shapes.Price | None:

@@ -5,10 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from firstlight import errors
+from firstlight.system import files
+
 
 def folder(environment: Mapping[str, str], name: str) -> str:
-    """The folder of this name in the user's directory of state."""
-    state = environment.get("XDG_STATE_HOME", "")
-    if not os.path.isabs(state):
-        state = os.path.join(environment.get("HOME") or os.path.expanduser("~"), ".local", "state")
-    return os.path.join(state, "firstlight", name)
+    """The folder of this name in the user's directory of state.
+
+    Raises:
+        UsageError: nothing tells where that is.
+    """
+    own = files.state_folder(environment) or files.state_folder({"HOME": os.path.expanduser("~")})  # the latter asks the list of users
+    if own is None:
+        raise errors.UsageError(f"cannot tell where to keep {name}: neither XDG_STATE_HOME nor HOME names a folder")
+    return os.path.join(own, name)

@@ -196,6 +196,27 @@ async def _sweep_left(cloud: Client, lease: Lease, *, act: bool) -> Found:
     return Found(path=lease.path, state="left", words="its process is gone", terms=terms, owed=owed, settled=not owed)
 
 
+def at_it(place: str, mine: Lease) -> str | None:
+    """What somebody else on this machine does now with a pod that our lease is about; None where nobody does.
+
+    Ask after it was taken: of two that begin at once, at least one sees the other.
+    """
+    for path in leases.paths(place):
+        try:
+            terms = leases.read(path)
+            both = set(terms.about) & set(mine.terms.about) if terms is not None and path != mine.path else None
+            if terms is None or not both:
+                continue
+            left = Lease.adopt(path)
+        except LeaseError:
+            continue  # one that cannot be read stops nobody; a sweep tells of it
+        if left is not None:
+            left.release()  # its process is gone; what it owes is another matter
+        elif os.path.exists(path):
+            return f"something is done with {min(both)} already ({terms.what}), under the lease {terms.id}"
+    return None
+
+
 async def elsewhere(cloud: Client, terms: Terms) -> str | None:
     """Why a lease is not ours to judge: a lock tells nothing across machines. None where it is."""
     if terms.home is not None:

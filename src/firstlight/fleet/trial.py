@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
 
 from firstlight import errors
-from firstlight.fleet import cycle as cycles, sweep
-from firstlight.fleet.cycle import Cycle, Ended, Ground, Outcome, Subject
+from firstlight.fleet import cold_start, sweep
+from firstlight.fleet.cold_start import Ended
+from firstlight.fleet.cycle import Cycle, Ground, Outcome, Subject
 from firstlight.fleet.lease import START, STOP, Duty, Lease, LeaseError, paths, read
 from firstlight.fleet.record import Mode, Plan, Record, Return
 from firstlight.providers.runpod.client import CloudError
@@ -21,6 +23,9 @@ _LOOK = 5.0
 
 # Seconds in which what was created must be gone, however long it may take to be seen.
 _PATIENCE = 1200.0
+
+# What another try at once would come to as well.
+_NO_LUCK = frozenset((Outcome.REFUSED, Outcome.ZERO_GPU, Outcome.UNANSWERED))
 
 # How often a pod that ran before is started again, when it is refused.
 _TRIES = 3
@@ -33,11 +38,13 @@ class Stand:
     Attributes:
         left: the numbers of those that are to be done.
         host: GPUs and driver of its last proof.
+        last: what came of its last cycle.
         returned: nothing has been done with it since it was brought back.
     """
 
     left: list[int]
     host: tuple[tuple[str, ...], str | None] | None = None
+    last: Outcome | None = None
     returned: bool = True
 
     def add(self, cycle: Cycle) -> Cycle:
@@ -45,6 +52,7 @@ class Stand:
         if cycle.number in self.left:
             self.left.remove(cycle.number)
         self.returned = False
+        self.last = cycle.outcome
         if not cycle.gpus:
             return cycle
         before, self.host = self.host, (tuple(sorted(cycle.gpus)), cycle.driver)
@@ -74,7 +82,7 @@ class Trial:
     Attributes:
         bodies: what a pod like each subject is created from; for Mode.RECREATE alone.
         kept: leases of a run that was killed, by the pod that this one brings back in its place.
-        pause: seconds after a start that was refused: another at once would be, too.
+        pause: seconds after a start that was refused, or came to no GPU.
         ended: why it ended early; None while nothing has ended it.
         error: what ended it, where that was an error.
         not_returned: the pods that could not be brought back.
@@ -130,7 +138,7 @@ class Trial:
             try:
                 await self._test(subject)
             except CloudError as error:
-                if cycles.hopeless(error):
+                if cold_start.hopeless(error):
                     self.error = self.error or error
                     self.end(str(error))
                 else:
@@ -156,15 +164,15 @@ class Trial:
                 await anyio.lowlevel.checkpoint()
                 stand.returned = False
                 if plan.mode is Mode.STOP_START:
-                    cycle = await cycles.stop_and_start(self.on, subject, number)
+                    cycle = await cold_start.stop_and_start(self.on, subject, number)
                 else:
                     assert lease is not None
                     try:
-                        cycle = await cycles.create_and_prove(self.on, subject, number, self.bodies[subject.id], lease)
+                        cycle = await cold_start.create_and_prove(self.on, subject, number, self.bodies[subject.id], lease)
                     finally:
                         await self._terminate(subject, lease)
                 self._keep(subject, stand.add(replace(cycle, cost=self.on.meter.take(subject.id, anyio.current_time()))))
-                if cycle.outcome in (Outcome.REFUSED, Outcome.UNANSWERED) and stand.left:
+                if cycle.outcome in _NO_LUCK and stand.left:
                     await anyio.sleep(self.pause)
         finally:
             await self._bring_back(subject, stand, lease)
@@ -191,22 +199,23 @@ class Trial:
         try:
             async with self.on.finish():
                 try:
-                    ok, words = await self._returned(subject, lease)
+                    ok, words = await self._returned(subject, stand, lease)
                 except (CloudError, Ended) as error:
                     ok, words = False, str(error)
                 now = anyio.current_time()
-                self.record.add(Return(pod=subject.id, at=clock.wall(), ok=ok, words=words, cost=self.on.meter.take(subject.id, now)))
+                cost = self.on.meter.take(subject.id, now)
                 stand.returned = ok
                 self.on.tell(subject, 0, words, leg=False)
                 if ok:
                     self.on.meter.end(subject.id, now)
                 else:
                     self.not_returned.append(subject.id)
+                self.record.add(Return(pod=subject.id, at=clock.wall(), ok=ok, words=words, cost=cost))
         finally:
             if lease is not None:
                 lease.release()  # where all is well, it is closed already; else a sweep finds it
 
-    async def _returned(self, subject: Subject, lease: Lease | None) -> tuple[bool, str]:
+    async def _returned(self, subject: Subject, stand: Stand, lease: Lease | None) -> tuple[bool, str]:
         """Whether it is as it was, and how."""
         if self.record.plan.mode is Mode.RECREATE:
             assert lease is not None
@@ -214,22 +223,25 @@ class Trial:
             return not left, "; ".join(owed.words for owed in left) or "all that was created is terminated"
         if _back(self.record.plan, subject) is None:
             return True, "goes on running, as told"
-        words = await (self._started(subject) if subject.was_running else self._stopped(subject))
+        words = await (self._started(subject, stand) if subject.was_running else self._stopped(subject))
         if lease is not None:
             lease.close()
         return True, words
 
     async def _stopped(self, subject: Subject) -> str:
         self.on.tell(subject, 0, "is being stopped again", leg=False)
-        await cycles.stopped(self.on, subject)
+        await cold_start.stopped(self.on, subject)
         return "stopped again, as it was"
 
-    async def _started(self, subject: Subject) -> str:
-        if not cycles.is_stopped(await self.on.standing.pod(subject.id)):
+    async def _started(self, subject: Subject, stand: Stand) -> str:
+        if not cold_start.is_stopped(await self.on.standing.pod(subject.id)):
+            if stand.last is Outcome.ZERO_GPU:
+                move = f"`firstlight pod relocate {subject.id}` moves it to a host that has one"
+                raise Ended(Outcome.ZERO_GPU, f"goes on running, and without its GPU, which it had before: {move}")
             return "goes on running, as before"
         for again in reversed(range(_TRIES)):
             try:
-                await cycles.started(self.on, subject)
+                await cold_start.started(self.on, subject)
             except Ended:
                 if not again:
                     raise
@@ -244,6 +256,24 @@ def _back(plan: Plan, subject: Subject) -> Duty | None:
     if subject.was_running:
         return Duty(START, subject.id)
     return None if plan.keep_running else Duty(STOP, subject.id)
+
+
+@contextmanager
+def alone(place: str, plan: Plan) -> Iterator[None]:
+    """Be the only one that does something with the pods: two that stop and start one would take each other's doing for the pod's own.
+
+    Raises:
+        FolderError: no lease can be kept in this folder.
+        UsageError: somebody is at one of them already.
+    """
+    touched = [subject.id for subject in plan.subjects] if plan.mode is Mode.STOP_START else []
+    mine = Lease.take(place, f"{title(plan.id)}all its pods", about=touched)
+    try:
+        if (doing := sweep.at_it(place, mine)) is not None:
+            raise errors.UsageError(f"cannot test: {doing}")
+        yield
+    finally:
+        mine.close()
 
 
 def title(test_id: str) -> str:

@@ -238,7 +238,7 @@ class _Course:
             try:
                 async with self._http.stream("GET", address) as response:
                     found = judge.answer(response.status_code, app)
-            except httpx2.HTTPError as error:
+            except (httpx2.HTTPError, httpx2.InvalidURL) as error:
                 return NotYet(f"{address}: {str(error) or type(error).__name__}")
             return type(found)(f"{address}: {found.words}")
 

@@ -19,7 +19,7 @@ class Seen:
         status: the service's word; None once the service knows it no more.
         inside: the pod's own word; None where it was not asked, because it does not run.
         was_ready: it was ready at some look since it last started to be watched or was lost.
-        host_looks: looks in a row, up to this one, in which the pod's own word was a fault of its host.
+        host_looks: looks in a row, up to this one, in which the pod's own word was a fault of its host, or that it has no GPU.
     """
 
     pod: str
@@ -34,7 +34,7 @@ class Seen:
 class Told:
     """One event."""
 
-    event: str  # came-up unready unreachable fault host-fault asks-relocate stopped lost recovered
+    event: str  # came-up unready unreachable fault host-fault zero-gpu asks-relocate stopped lost recovered
     pod: str
     words: str
 
@@ -48,7 +48,7 @@ def look(before: Seen | None, pod: shapes.Pod, inside: Report | Silence | None) 
     """A look, after the one before it. An answer that does not come neither adds to a suspicion nor clears it: the next one decides."""
     counted = before.host_looks if before is not None else 0
     if isinstance(inside, Report):
-        counted = counted + 1 if inside.host_fault else 0
+        counted = counted + 1 if inside.host_fault or (inside.zero_gpu and pod.gpu is not None) else 0
     elif not isinstance(inside, Silence):
         counted = 0
     return Seen(
@@ -91,7 +91,12 @@ def _of_inside(before: Seen | None, was: Report | Silence | None, inside: Report
     if cause is not None and (known is None or known.cause is None or known.cause.fault != cause.fault):
         events.append(("fault", f"{cause.fault}: {cause.sentence}"))
     if now.host_looks >= LOOKS and (before is None or before.host_looks < LOOKS):
-        events.append(("host-fault", f"{cause.fault if cause else 'its report'} is a fault of its host, in {LOOKS} looks in a row"))
+        if inside.zero_gpu:
+            events.append(
+                ("zero-gpu", f"it was started without its GPU, and has none in {LOOKS} looks in a row: its host has given it away")
+            )
+        else:
+            events.append(("host-fault", f"{cause.fault if cause else 'its report'} is a fault of its host, in {LOOKS} looks in a row"))
     if inside.asks == "relocate" and (known is None or known.asks != "relocate"):
         events.append(("asks-relocate", inside.hold or "it asks to be moved to another host"))
     if inside.ready and not _ready(was):

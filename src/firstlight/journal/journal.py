@@ -3,7 +3,8 @@
 A volume can hang, fill up or turn read-only. PID 1 never touches it: it hands lines to the child's stdin without ever
 waiting, keeps the latest events in memory, and says once when they go no further than that.
 
-A writer that dies is followed by another, which is handed all that was not confirmed. So a line may stand in the file twice, and none is missing.
+A writer that dies, or does not start, is followed by another, which is handed all that was not confirmed. So a line may stand in the file
+twice, and none is missing.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _KEPT = 2000
 # How long a line may stay unwritten before we say so, in seconds.
 _PATIENCE = 5.0
 
-# Pauses before a new writer, in seconds, as often as one after the other dies and has written nothing. The last one is for all that follow:
+# Pauses before a new writer, in seconds, as often as one after the other dies, or does not start, and has written nothing. The last one is for all that follow:
 # a volume that was away for minutes gets the rest of a run that may last for weeks.
 _PAUSES = (0.0, 1.0, 5.0)
 
@@ -45,10 +46,7 @@ def default_directory(variables: Mapping[str, str]) -> str | None:
     """
     if files.is_mount("/workspace"):
         return "/workspace/.firstlight"
-    state = variables.get("XDG_STATE_HOME", "")
-    if not os.path.isabs(state):
-        state = os.path.join(variables.get("HOME", ""), ".local", "state")
-    return os.path.join(state, "firstlight") if os.path.isabs(state) else None
+    return files.state_folder(variables)
 
 
 class Journal:
@@ -83,7 +81,9 @@ class Journal:
         self._tell = tell
         self._next = 0
         self._unwritten: dict[int, float] = {}  # numbers of lines that no writer has confirmed, and when they were to be written
-        self._deaths = 0  # of writers in a row that have written nothing
+        self._failures = 0  # of writers in a row that have written nothing
+        self._unstarted = ""  # why the last one did not start; empty where it did
+        self._lost = 0  # events that no writer was handed before memory let them go
         self._again: Timer | None = None  # when the next writer is started
         self._troubled = False
         self._closing = False
@@ -113,25 +113,26 @@ class Journal:
 
     def close(self) -> None:
         """Give the last lines a moment to reach the volume. A writer that hangs is left behind: it ends when its volume answers."""
-        if self.writer is None:
-            return
         if self._again is not None:
             self._again.cancel()
             self._start_again()
         self._closing = True
-        self._loop.close_stdin(self.writer)
-        until = clock.now() + _CLOSE_PATIENCE
-        while not self.writer.ended and clock.now() < until:
-            self._loop.turn(until)
+        if self._again is not None:  # there is none still
+            self._again.cancel()
+        elif self.writer is not None:
+            self._loop.close_stdin(self.writer)
+            until = clock.now() + _CLOSE_PATIENCE
+            while not self.writer.ended and clock.now() < until:
+                self._loop.turn(until)
         if self._listen in self._loop.listeners:
             self._loop.listeners.remove(self._listen)
         if self._unwritten:
-            self._trouble(f"the last {len(self._unwritten)} events were not written in time")
+            self._trouble(self._unstarted or f"the last {len(self._unwritten)} events were not written in time")
 
     def _hand_over(self, event: Event, directory: str) -> None:
         if self._closing:
             return  # the end is the last line; a holder that goes after it is no trouble
-        if self.writer is None and not self._troubled:
+        if self.writer is None and self._again is None:
             self._start_writer(directory)
         if self._again is not None:
             self._unwritten[event.number] = clock.now()
@@ -146,26 +147,41 @@ class Journal:
         else:
             self._trouble("too many events wait for the volume")
 
-    def _start_writer(self, directory: str, *more: str) -> None:
+    def _start_writer(self, directory: str, *more: str) -> bool:
+        """Whether it has started; where not, another is tried after a pause: what is short, of processes or of memory, comes back."""
         try:
             argv = system_loop.program("write_journal", directory, self.boot, *more)
             self.writer = self._loop.start(argv, self._environment, name="journal", keep_stdin=True)
         except OSError as error:
-            self._trouble(f"its writer does not start: {error}")
-            return
+            self._unstarted = f"its writer does not start: {error.strerror}"
+            self._try_again(self._unstarted)
+            return False
         if self._listen not in self._loop.listeners:
             self._loop.listeners.append(self._listen)
+        return True
+
+    def _try_again(self, words: str) -> None:
+        """After a pause; once pauses do not help, it is said why."""
+        self._again = self._loop.call_at(clock.now() + _PAUSES[min(self._failures, len(_PAUSES) - 1)], self._start_again)
+        self._failures += 1
+        if self._failures > len(_PAUSES):
+            self._trouble(words)
 
     def _start_again(self) -> None:
         """Start another writer, with all that its predecessors have not confirmed."""
         self._again = None
         assert self.directory is not None
-        self._start_writer(self.directory, "again")
         kept = [event for event in self.events if event.number in self._unwritten]
-        lost = len(self._unwritten) - len(kept)
+        self._lost += len(self._unwritten) - len(kept)
         self._unwritten = {event.number: self._unwritten[event.number] for event in kept}
-        if self.writer is not None:
-            self._loop.write(self.writer, b"".join(map(line, kept)))
+        if not self._start_writer(self.directory, "again"):
+            return
+        assert self.writer is not None
+        self._loop.write(self.writer, b"".join(map(line, kept)))
+        unstarted, lost = self._unstarted, self._lost
+        self._unstarted, self._lost = "", 0
+        if unstarted:
+            self.note("log", words=f"the journal could not be written for a while: {unstarted}; it goes on now")
         if lost:
             self.note("log", words=f"{lost} events are missing here: no writer lived long enough, and memory holds no more")
 
@@ -176,18 +192,15 @@ class Journal:
                 self._answer(json.loads(answer))
         elif isinstance(happening, Exited) and happening.process is self.writer and not self._closing:
             how = _how_ended(happening.process.status)
-            self._again = self._loop.call_at(clock.now() + _PAUSES[min(self._deaths, len(_PAUSES) - 1)], self._start_again)
-            self._deaths += 1
-            if self._deaths <= len(_PAUSES):
+            self._try_again(f"its writer has ended ({how})")
+            if self._failures <= len(_PAUSES):
                 self.note("log", words=f"the writer of the journal has ended ({how}); a new one goes on")
-            else:
-                self._trouble(f"its writer has ended ({how})")
         elif isinstance(happening, Exited) and happening.process is self.writer and happening.process.status != 0:
             self._trouble(f"its writer has ended ({_how_ended(happening.process.status)})")
 
     def _answer(self, answer: Mapping[str, Any]) -> None:
         if answer["step"] == "wrote":
-            self._deaths = 0
+            self._failures = 0
             for number in range(answer["first"], answer["last"] + 1):
                 self._unwritten.pop(number, None)
         else:

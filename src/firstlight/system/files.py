@@ -8,6 +8,10 @@ from __future__ import annotations
 import os
 import stat
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 ROOT = "/"
 
 
@@ -92,6 +96,14 @@ def is_mount(name: str) -> bool:
     except OSError:
         return False
     return any(line.split()[4:5] == [name] for line in mounts)
+
+
+def state_folder(variables: Mapping[str, str]) -> str | None:
+    """Our folder in the user's directory of state, where the XDG Base Directory Specification has it; None where nothing tells. Pure."""
+    state = variables.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(state):
+        state = os.path.join(variables.get("HOME", ""), ".local", "state")
+    return os.path.join(state, "firstlight") if os.path.isabs(state) else None
 
 
 def make_node(name: str, major: int, minor: int, *, replace: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from firstlight.boot.prescribe import GiveUp, Policy, Proceed, Progress, Step, Treat, Wait, prescribe
+from firstlight.boot.prescribe import GiveUp, Policy, Proceed, Progress, Step, Treat, Wait, elsewhere, prescribe
 from firstlight.errors import ExitCode
 from firstlight.faults.fault import Actor, Diagnosis, Evidence, Fault, Finding, Layer, Persistence, Remedy
 from firstlight.probe.facts import Unknown
@@ -112,3 +112,22 @@ def test_the_exit_code_says_whether_another_host_would_help(cause: Finding, code
     assert isinstance(step, GiveUp)
     assert step.code is code
     assert step.finding is cause
+
+
+NOT_GRANTED = finding(name="gpu-not-granted").fault
+
+
+@pytest.mark.parametrize(
+    ("cause", "code", "helps"),
+    [
+        (AT_HOST, ExitCode.OTHER_HOST, True),
+        (None, ExitCode.OTHER_HOST, True),
+        (PERMANENT, ExitCode.NO_GPU, False),
+        (None, ExitCode.NO_GPU, False),
+        (Finding(NOT_GRANTED, Evidence("RunPod has none for it", (("RUNPOD_GPU_COUNT", "0"),))), ExitCode.NO_GPU, True),
+        (Finding(NOT_GRANTED, Evidence("nobody asked for one", (("NVIDIA_VISIBLE_DEVICES", "void"),))), ExitCode.NO_GPU, False),
+        (Finding(NOT_GRANTED, Evidence("some are missing", (("RUNPOD_GPU_COUNT", "2"),))), ExitCode.NO_GPU, False),
+    ],
+)
+def test_whether_another_host_may_help(cause: Finding | None, code: ExitCode, helps: bool) -> None:
+    assert elsewhere(GiveUp(cause, code, "")) is helps

@@ -220,3 +220,14 @@ def test_no_report_is_too_strange_to_be_judged(changed: dict[str, Any]) -> None:
         judge.cuda(found)
         judge.ready(found)
         assert isinstance(found.host_fault, bool)
+
+
+@pytest.mark.parametrize("number", ["9" * 400, "1e999", "NaN", "-Infinity"])
+def test_a_number_of_no_size_is_none(number: str) -> None:
+    """Python reads what JSON has not, and whole numbers that no float can hold."""
+    told = json.dumps({**HEALTHY, "seconds": "HERE", "ready_after": "HERE"}).replace('"HERE"', number)
+    found = inside.read(told.encode())
+    assert isinstance(found, Report)
+    assert (found.seconds, found.ready_after) == (0.0, None)
+    code, said = 0, json.dumps({"verdict": "well", "usable": "HERE", "root_cause": None, "gpus": []}).replace('"HERE"', number)
+    assert isinstance(judge.doctor(code, said.encode(), b"", proven=()), No)

@@ -184,6 +184,8 @@ PAGE = httpx2.Response(502, content=b"<!DOCTYPE html><title>Bad gateway</title>"
             "sent on to elsewhere.example, where the key does",
             74,
         ),
+        (httpx2.Response(302, headers={"location": "http://["}), "sent on to elsewhere, where the key does", 74),
+        (httpx2.Response(429, headers={"retry-after": "9" * 20}), "too many requests were made in too short a time (HTTP 429)", 74),
     ],
 )
 def test_a_refusal_is_one_line_and_has_its_exit_code(answer: httpx2.Response, words: str, code: int) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from collections.abc import Callable
 
 from firstlight.providers.runpod import access as runpod
+from firstlight.system import standard_error
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,12 +20,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def access(arguments: argparse.Namespace) -> runpod.Access:
-    """Where to ask, and with which key.
+    """Where to ask, and with which key. A key that others can read is used, and told of.
 
     Raises:
         UsageError: there is no key, or it cannot be one; or an address is none.
     """
-    return runpod.access(os.environ, arguments.key_file)
+    found = runpod.access(os.environ, arguments.key_file)
+    if (others := runpod.open_to_others(os.environ, arguments.key_file)) is not None:
+        path, mode = others
+        standard_error.say(f"the file of the key can be read by others than you (mode {mode:04o}): chmod 600 {shlex.quote(path)}")
+    return found
 
 
 def count(most: int) -> Callable[[str], int]:

@@ -8,6 +8,7 @@ import os
 
 from firstlight import errors
 from firstlight.cli.pods import asking
+from firstlight.providers.runpod import access as runpod
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _names(arguments: argparse.Namespace) -> int:
     try:
-        access = asking.access(arguments)
+        access = runpod.access(os.environ, arguments.key_file)
     except errors.Error:
         return errors.ExitCode.OK
     from firstlight.cli.pods import completing
@@ -50,5 +51,5 @@ async def _run(arguments: argparse.Namespace) -> int:
         print(json.dumps(listing.plain(pods), indent=2))
     else:
         pods.sort(key=lambda pod: (pod.name, pod.id))
-        print(report.table(pods, clock.wall(), screen.style()))
+        print(report.table(pods, clock.wall(), screen.style(), screen.width()))
     return errors.ExitCode.OK

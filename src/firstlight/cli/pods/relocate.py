@@ -10,8 +10,9 @@ import anyio
 
 from firstlight import errors
 from firstlight.cli.pods import asking, stopping, sweep as sweeping, verify as verifying
-from firstlight.fleet import cost, cuda, inside, lease, like, names, relocation, sweep
+from firstlight.fleet import cost, cuda, host_keys, inside, lease, like, names, relocation, sweep
 from firstlight.providers.runpod import client, shapes
+from firstlight.report.style import printable
 from firstlight.system import standard_error
 
 
@@ -86,6 +87,7 @@ async def _relocate(arguments: argparse.Namespace) -> int:
             raise errors.UsageError(f"cannot move {pod.id}: {why}")
         if arguments.dry_run:
             return _show(pod, allowed, arguments.format)
+        host_keys.try_folder(allowed.ssh)
         if arguments.from_inside:
             await _finish_before(cloud, place)
         moved = await relocation.begin(cloud, ours, pod, told, allowed, place=place, tell=lambda step: _tell(step, arguments.format))
@@ -96,7 +98,7 @@ async def _relocate(arguments: argparse.Namespace) -> int:
 def report(moved: relocation.Moved, how: str) -> str:
     """What came of a move, in one line."""
     if how == "text":
-        return f"moved: {moved.old} is {moved.new.id} now, after {moved.seconds:.0f} s and {moved.usd:.2f} USD"
+        return f"moved: {printable(moved.old)} is {printable(moved.new.id)} now, after {moved.seconds:.0f} s and {moved.usd:.2f} USD"
     told = {"step": "moved", "old": moved.old, "pod": moved.new.id, "tries": moved.tries}
     told |= {"seconds": round(moved.seconds, 3), "usd": round(moved.usd, 4), "owed": [owed.words for owed in moved.left]}
     return json.dumps(told)
@@ -117,9 +119,9 @@ def _show(pod: shapes.Pod, allowed: relocation.Wish, how: str) -> int:
         print(json.dumps({"version": 1, "pod": pod.id, "orders": bodies, "untold": list(like.UNTOLD)}, indent=2))
         return errors.ExitCode.OK
     for body in bodies:
-        print(f"would order, for {pod.id}:")
+        print(f"would order, for {printable(pod.id)}:")
         for name, value in body.items():
-            print(f"  {name}: {json.dumps(value)}")
+            print(f"  {printable(name)}: {json.dumps(value)}")
     print("what cannot be read of a pod, and is left to RunPod:")
     for words in like.UNTOLD:
         print(f"  {words}")
@@ -130,4 +132,4 @@ def _tell(step: relocation.Step, how: str) -> None:
     if how == "json":
         print(json.dumps({"step": step.step, "pod": step.pod, "words": step.words}), flush=True)
     else:
-        print(f"{step.step}: {step.words}", flush=True)
+        print(f"{step.step}: {printable(step.words)}", flush=True)

@@ -14,6 +14,7 @@ from firstlight import errors
 from firstlight.cli.pods import asking
 from firstlight.fleet import lease, sweep
 from firstlight.providers.runpod import client
+from firstlight.report.style import printable
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +40,7 @@ async def _run(arguments: argparse.Namespace) -> int:
     place = lease.folder(os.environ, arguments.lease_dir)
     async with client.Client(asking.access(arguments)) as cloud:
         swept = await sweep.sweep(cloud, place, act=arguments.apply)
-    print(json.dumps(_plain(swept, place), indent=2) if arguments.format == "json" else "\n".join(_lines(swept, place)))
+    print(json.dumps(_plain(swept, place), indent=2) if arguments.format == "json" else "\n".join(map(printable, _lines(swept, place))))
     owed = [owed for one in swept.leases for owed in one.owed]
     if any(one.state == "unreadable" for one in swept.leases) or (arguments.apply and not all(one.waits for one in owed)):
         return errors.ExitCode.CLOUD

@@ -13,14 +13,16 @@ import anyio
 from firstlight import errors
 from firstlight.cli import screen
 from firstlight.cli.pods import asking, relocate, sweep as sweeping, verify as verifying
-from firstlight.fleet import cost, cuda, like, names, planning, record, results, trial
+from firstlight.fleet import cost, cuda, host_keys, lease, like, names, planning, record, results, trial
 from firstlight.fleet.cycle import Ground, Subject
-from firstlight.fleet.lease import Lease, folder as lease_folder
+from firstlight.fleet.lease import Lease
 from firstlight.fleet.record import Mode, Plan, Record
 from firstlight.fleet.standing import Standing
 from firstlight.fleet.verify import Patience
+from firstlight.providers.runpod.access import Access
 from firstlight.providers.runpod.client import Client
 from firstlight.report.pods import page, trial as report
+from firstlight.report.style import printable
 from firstlight.system import clock, descriptors, standard_error
 
 _CYCLES = 10
@@ -90,8 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.max_cost = arguments.max_cost or cost.CAP
     if arguments.min_cuda and arguments.mode != Mode.RECREATE.value:
         raise errors.UsageError("cannot choose a host by --min-cuda for a pod that keeps its own: it is for --mode recreate")
-    if not arguments.no_ssh:
-        verifying.ssh(arguments)
+    verifying.ssh(arguments)
     return anyio.run(_run, arguments)
 
 
@@ -102,21 +103,27 @@ async def _run(arguments: argparse.Namespace) -> int:
             kept = Record.resume(arguments.resume)
             if arguments.dry_run:
                 return _left(kept, arguments.format)
+            plan = kept.plan
         else:
+            kept = None
             plan = await _plan(cloud, arguments)
             standard_error.say(_estimate(plan))
             if arguments.dry_run:
-                print(
-                    json.dumps({"version": record.VERSION, "plan": asdict(plan)}, indent=2)
-                    if arguments.format == "json"
-                    else _outline(plan)
-                )
-                return errors.ExitCode.OK
-            kept = Record.begin(arguments.to or f"pod-test-{clock.wall()[:19].replace(':', '').replace('-', '')}Z", plan)
-        try:
-            return await _test(cloud, kept, arguments)
-        finally:
-            kept.close()
+                return _show(plan, arguments.format)
+        # Whom we met is written down in the middle of it: better to fail before anything is begun.
+        host_keys.try_folder(verifying.ssh(arguments) if plan.ssh else None)
+        with trial.alone(lease.folder(os.environ, arguments.lease_dir), plan):
+            kept = kept or Record.begin(arguments.to or f"pod-test-{clock.wall()[:19].replace(':', '').replace('-', '')}Z", plan)
+            try:
+                return await _test(cloud, access, kept, arguments)
+            finally:
+                kept.close()
+
+
+def _show(plan: Plan, how: str) -> int:
+    """What would be done."""
+    print(json.dumps({"version": record.VERSION, "plan": asdict(plan)}, indent=2) if how == "json" else _outline(plan))
+    return errors.ExitCode.OK
 
 
 async def _plan(cloud: Client, arguments: argparse.Namespace) -> Plan:
@@ -144,7 +151,7 @@ def _left(kept: Record, how: str) -> int:
         print(json.dumps({"version": record.VERSION, "plan": asdict(kept.plan), "left": left, "spent": round(spent, 4)}, indent=2))
         return errors.ExitCode.OK
     for subject in kept.plan.subjects:
-        print(f"{subject.id} ({subject.name}) has {len(stands[subject.id].left)} of {kept.plan.cycles} cycles left")
+        print(f"{printable(subject.id)} ({printable(subject.name)}) has {len(stands[subject.id].left)} of {kept.plan.cycles} cycles left")
     print(f"spent so far: {spent:.2f} of at most {kept.plan.cap:.2f} USD")
     return errors.ExitCode.OK
 
@@ -165,16 +172,16 @@ def _at_once(wanted: int) -> int:
 
 def _outline(plan: Plan) -> str:
     does = "is stopped and started" if plan.mode is Mode.STOP_START else "stays as it is; pods like it are created and terminated,"
-    lines = [f"{subject.id} ({subject.name}) {does} {plan.cycles} times" for subject in plan.subjects]
+    lines = [f"{printable(subject.id)} ({printable(subject.name)}) {does} {plan.cycles} times" for subject in plan.subjects]
     if plan.mode is Mode.RECREATE:
         lines.append(f"a host must be able to CUDA {plan.min_cuda}" if plan.min_cuda else "any host is taken, whatever CUDA it is able to")
     return "\n".join(lines)
 
 
-async def _test(cloud: Client, kept: Record, arguments: argparse.Namespace) -> int:
+async def _test(cloud: Client, access: Access, kept: Record, arguments: argparse.Namespace) -> int:
     plan = kept.plan
     stands, spent = trial.stands(kept, resumed=bool(arguments.resume))
-    place = lease_folder(os.environ, arguments.lease_dir)
+    place = lease.folder(os.environ, arguments.lease_dir)
     told = len(plan.subjects) > _LEGS_OF
 
     def tell(subject: Subject, number: int, words: str, *, leg: bool) -> None:
@@ -184,7 +191,7 @@ async def _test(cloud: Client, kept: Record, arguments: argparse.Namespace) -> i
     on = Ground(
         cloud=cloud,
         standing=Standing(cloud),
-        access=asking.access(arguments),
+        access=access,
         ssh=verifying.ssh(arguments) if plan.ssh else None,
         patience=Patience(),
         meter=cost.Meter(cap=plan.cap, before=spent),
@@ -210,10 +217,12 @@ async def _test(cloud: Client, kept: Record, arguments: argparse.Namespace) -> i
     stopped = await _until_signalled(work)
     found = results.count(plan, kept.lines(), made_at=clock.wall(), ended=work.ended)
     text = json.dumps(report.plain(found), indent=2)
-    record.write(kept.folder, record.REPORT, text + "\n")
-    written = record.write(kept.folder, record.PAGE, page.render(found))
+    try:
+        kept.keep(record.REPORT, text + "\n")
+        standard_error.say(f"the report is {kept.keep(record.PAGE, page.render(found))}")
+    except record.RecordError as error:
+        work.error = work.error or error
     print(text if arguments.format == "json" else report.render(found, screen.style()))
-    standard_error.say(f"the report is {written}")
     return _end(work, found, stopped, kept.folder)
 
 

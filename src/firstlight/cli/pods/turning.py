@@ -103,5 +103,5 @@ def finish(arguments: argparse.Namespace, turned: Sequence[Turned]) -> int:
         if not one.ok:
             standard_error.say(one.words)
         elif arguments.format == "text":
-            print(f"{printable(one.pod.id)} ({printable(one.pod.name)}) {one.words}")
+            print(f"{printable(one.pod.id)} ({printable(one.pod.name)}) {printable(one.words)}")
     return power.exit_code(turned)

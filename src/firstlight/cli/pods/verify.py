@@ -13,7 +13,7 @@ import anyio
 from firstlight import errors, settings
 from firstlight.cli import screen
 from firstlight.cli.pods import asking
-from firstlight.fleet import names, ssh as openssh, verify
+from firstlight.fleet import host_keys, names, ssh as openssh, verify
 from firstlight.fleet.ssh import Ssh
 from firstlight.fleet.verify import Leg, Patience
 from firstlight.providers.runpod import client
@@ -50,10 +50,12 @@ async def _run(arguments: argparse.Namespace) -> int:
     def tell(leg: Leg) -> None:
         print(report.leg(leg, style), file=sys.stderr if for_programs else sys.stdout, flush=True)
 
+    login = ssh(arguments)
+    host_keys.try_folder(login)
     access = asking.access(arguments)
     async with client.Client(access) as cloud:
         pod = await names.find(cloud, arguments.pod)
-        verified = await verify.verify(cloud, access, pod.id, ssh=ssh(arguments), patience=patience, tell=tell)
+        verified = await verify.verify(cloud, access, pod.id, ssh=login, patience=patience, tell=tell)
     print(json.dumps(report.encode(verified), indent=2) if for_programs else report.verdict(verified, style))
     return int(errors.ExitCode.OK if verified.ok else errors.ExitCode.ILL)
 

@@ -10,8 +10,9 @@ import anyio
 
 from firstlight import errors
 from firstlight.cli.pods import asking, relocate, stopping, sweep, verify as verifying
-from firstlight.fleet import inside, lease, names, watch, watching
+from firstlight.fleet import host_keys, inside, lease, names, watch, watching
 from firstlight.providers.runpod import client
+from firstlight.report.style import printable
 from firstlight.settings import values
 from firstlight.system import clock
 
@@ -66,6 +67,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _watch(arguments: argparse.Namespace) -> int:
     ours = asking.access(arguments)
+    place = lease.folder(os.environ, arguments.lease_dir)
+    if arguments.on_host_fault == "relocate":
+        lease.try_folder(place)  # not only in the night in which a host breaks
+        host_keys.try_folder(verifying.ssh(arguments))
     async with client.Client(ours) as cloud, inside.client() as http:
         wanted = None if arguments.all else {pod.id for pod in await names.find_all(cloud, arguments.pods)}
         watched = watch.Watch(
@@ -78,7 +83,7 @@ async def _watch(arguments: argparse.Namespace) -> int:
                 moves=arguments.on_host_fault == "relocate",
                 per_day=arguments.max_relocations,
                 wish=lambda pod: relocate.wish(arguments, pod),
-                place=lease.folder(os.environ, arguments.lease_dir),
+                place=place,
             ),
             tell=lambda told: _tell(told, arguments.format),
         )
@@ -93,4 +98,4 @@ def _tell(told: watching.Told, how: str) -> None:
     if how == "json":
         print(json.dumps({"at": clock.wall(), "event": told.event, "pod": told.pod or None, "words": told.words}), flush=True)
     else:
-        print(f"{clock.wall()}  {told.pod or '-'}  {told.event}: {told.words}", flush=True)
+        print(f"{clock.wall()}  {printable(told.pod) or '-'}  {told.event}: {printable(told.words)}", flush=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -12,6 +14,8 @@ from firstlight.system import files
 
 API = "https://api.runpod.io/v2"
 PROXY = "https://{pod}-{port}.proxy.runpod.net"
+
+_READ_BY_OTHERS = stat.S_IRGRP | stat.S_IROTH
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ def access(environment: Mapping[str, str], key_file: str | None = None) -> Acces
     """
     if key_file == "":  # a variable of a shell that is not set: another key than the one that was meant would be taken
         raise errors.UsageError("cannot ask RunPod: --key-file names no file")
-    path = key_file or environment.get("RUNPOD_API_KEY_FILE")
+    path = _path(environment, key_file)
     key = _read(path) if path else environment.get("RUNPOD_API_KEY", "").strip()
     if not key:
         if path:
@@ -51,6 +55,20 @@ def access(environment: Mapping[str, str], key_file: str | None = None) -> Acces
     if "{pod}" not in proxy or "{port}" not in proxy or not _is_address(proxy.replace("{port}", "80").replace("{pod}", "pod")):
         raise errors.UsageError("cannot ask RunPod: RUNPOD_PROXY_URL is no address with {pod} and {port} in it")
     return Access(key=key, api=_api(environment.get("RUNPOD_API_URL") or API), proxy=proxy)
+
+
+def open_to_others(environment: Mapping[str, str], key_file: str | None = None) -> tuple[str, int] | None:
+    """The file of the key and its mode, where more than its owner can read it. A pipe, such as a shell's <(…), is nobody's to read."""
+    path = _path(environment, key_file)
+    try:
+        mode = os.stat(path).st_mode if path else 0
+    except OSError:
+        return None  # whoever reads it complains of that
+    return (path, stat.S_IMODE(mode)) if path and stat.S_ISREG(mode) and mode & _READ_BY_OTHERS else None
+
+
+def _path(environment: Mapping[str, str], key_file: str | None) -> str | None:
+    return key_file or environment.get("RUNPOD_API_KEY_FILE")
 
 
 def _api(address: str) -> str:

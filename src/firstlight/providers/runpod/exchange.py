@@ -17,6 +17,7 @@ import anyio
 import httpx2
 
 import firstlight
+from firstlight.providers import network
 from firstlight.providers.runpod import events, retry
 from firstlight.providers.runpod.access import Access
 from firstlight.providers.runpod.pace import AT_ONCE, Pace, UsedUp
@@ -65,7 +66,8 @@ class Exchange:
         self._host = urlsplit(access.api).netloc
         self._pace = Pace()
         self._told_again = 0.0
-        self._http = httpx2.AsyncClient(
+        self._http = network.client(
+            transport,
             base_url=access.api,
             headers={
                 "Authorization": f"Bearer {access.key}",
@@ -76,7 +78,6 @@ class Exchange:
             timeout=_TIMEOUT,
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=AT_ONCE, keepalive_expiry=_KEEP),
             follow_redirects=False,  # the key would go along
-            transport=transport,
         )
 
     async def close(self) -> None:

@@ -25,6 +25,7 @@ _MEANINGS = {
     402: "the account's balance does not suffice",
     403: "the key is right, but its rights do not suffice",
     410: "this API is no more",
+    429: "too many requests were made in too short a time",
     413: "it is too large: RunPod takes at most 102,400 bytes, a template's own included",
 }
 
@@ -60,8 +61,7 @@ def refusal(words: str, *, status: int, headers: Mapping[str, str], body: bytes,
     told = _json(body)
     detail = hide(_detail(told), secrets)
     if 300 <= status < 400:
-        place = urlsplit(headers.get("location", "")).hostname or "elsewhere"
-        reason = f"it is sent on to {place}, where the key does not go"
+        reason = f"it is sent on to {_host(headers.get('location', ''))}, where the key does not go"
     elif status == 403 and told is None:
         reason = "whoever stands before RunPod turned the request away, before the key was looked at"
     else:
@@ -70,6 +70,13 @@ def refusal(words: str, *, status: int, headers: Mapping[str, str], body: bytes,
     if status == 403 and told is None:
         error.exit_code = errors.ExitCode.CLOUD
     return error
+
+
+def _host(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or "elsewhere"
+    except ValueError:
+        return "elsewhere"
 
 
 def hide(text: str, secrets: Mapping[str, str]) -> str:

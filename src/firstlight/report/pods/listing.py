@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 
 from firstlight.fleet.listing import Listed, hourly
@@ -19,25 +20,56 @@ _COLOURS = {shapes.RUNNING: "green", shapes.ERROR: "red", shapes.EXITED: "dim", 
 _COLOURING = re.compile(r"(\x1b\[[0-9;:]*m)")
 
 
-def table(pods: Sequence[Listed], now: str, style: Style = PLAIN) -> str:
-    """A line for each pod, and what they cost together. `now` is the time, as the service writes it."""
+def table(pods: Sequence[Listed], now: str, style: Style = PLAIN, width: int | None = None) -> str:
+    """A line for each pod, and what they cost together; some lines for each where one would be wider than `width`.
+
+    `now` is the time, as the service writes it.
+    """
     if not pods:
         return "The account has no pods."
-    rows = [_HEAD, *(_row(pod, now) for pod in pods)]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(_HEAD))]
-    lines = []
-    for place, row in enumerate(rows):
-        cells = [
-            text.rjust(width) if column == 5 else text.ljust(width) for column, (text, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        if place == 0:
-            cells = [style.paint(cell, "bold") for cell in cells]
-        else:
-            cells[2] = style.paint(cells[2], _COLOURS.get(row[2], "yellow"))
-        lines.append("  ".join(cells).rstrip())
+    rows = [_row(pod, now) for pod in pods]
+    widths = [max(map(len, column)) for column in zip(_HEAD, *rows, strict=True)]
+    if width is not None and sum(widths) + 2 * (len(widths) - 1) > width:
+        lines = [line for row in rows for line in _block(row, style, width)]
+    else:
+        head = "  ".join(style.paint(cell, "bold") for cell in _cells(_HEAD, widths)).rstrip()
+        lines = [head, *(_line(row, widths, style) for row in rows)]
     running = sum(pod.status == shapes.RUNNING for pod in pods)
     lines.append(f"{words.count(len(pods), 'pod')}, {running} running: {hourly(pods):.2f} USD an hour")
     return fit("\n".join(lines), style)
+
+
+def _cells(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    return [text.rjust(width) if column == 5 else text.ljust(width) for column, (text, width) in enumerate(zip(row, widths, strict=True))]
+
+
+def _line(row: Sequence[str], widths: Sequence[int], style: Style) -> str:
+    cells = _cells(row, widths)
+    cells[2] = style.paint(cells[2], _colour(row[2]))
+    return "  ".join(cells).rstrip()
+
+
+def _block(row: Sequence[str], style: Style, width: int) -> list[str]:
+    """The same for a narrow screen: each thing a line, and what is too long goes on in the next."""
+    pod_id, name, status, gpu, where, cost, since, firstlight = row
+    told = (
+        (pod_id, ("bold",)),
+        (name, ()),
+        (f"{status}, {since}" if since else status, (_colour(status),)),
+        (f"{gpu}, in {where}", ()),
+        (f"{cost} USD an hour", ()),
+        (f"firstlight: {firstlight}", ()),
+    )
+    lines = []
+    for number, (text, colours) in enumerate(told):
+        indent = "  " if number else ""
+        wrapped = textwrap.wrap(text, max(width, 20), initial_indent=indent, subsequent_indent="    ", break_on_hyphens=False)
+        lines += [style.paint(line, *colours) for line in wrapped]
+    return lines
+
+
+def _colour(status: str) -> str:
+    return _COLOURS.get(status.partition(" ")[0], "yellow")
 
 
 def _row(pod: Listed, now: str) -> tuple[str, ...]:

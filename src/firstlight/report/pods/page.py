@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from firstlight.fleet.cycle import Cycle, Outcome
 from firstlight.fleet.record import Mode
 from firstlight.fleet.results import Results, Tally
-from firstlight.fleet.statistics import Spread
 from firstlight.markup import family
 from firstlight.markup.tags import Child, Html, tag
 from firstlight.report import words
-from firstlight.report.pods import plots
+from firstlight.report.pods import plots, tables
 from firstlight.report.pods.trial import OUTCOME, headline, percent
-
-# So many cycles are drawn and listed; those that failed are among them first.
-_SHOWN = 300
 
 _STYLE = family.STYLE + family.asset(__package__ or "", "page.css")
 
@@ -48,13 +44,13 @@ def render(results: Results) -> str:
                 _cards(results.total, results.plan.cap),
                 _starts(results, shown),
                 _staircase(results.total, results.cycles),
-                _legs(results.total),
-                _pods(results),
-                _hosts(results.total),
-                _cycles(results, shown),
+                tables.legs(results.total),
+                tables.pods(results),
+                tables.hosts(results.total),
+                tables.cycles(results, shown),
                 _how(results),
             ),
-            tag("footer", tag("p", f"firstlight {results.plan.made_by}"), tag("p", f"made {_moment(results.made_at)}")),
+            tag("footer", tag("p", f"firstlight {results.plan.made_by}"), tag("p", f"made {tables.moment(results.made_at)}")),
         ),
         lang="en",
     )
@@ -62,12 +58,8 @@ def render(results: Results) -> str:
 
 
 def _shown(cycles: Sequence[Cycle]) -> tuple[Cycle, ...]:
-    worst = sorted(cycles, key=lambda cycle: cycle.outcome is Outcome.PROVEN)[:_SHOWN]
+    worst = sorted(cycles, key=lambda cycle: cycle.outcome is Outcome.PROVEN)[: tables.SHOWN]
     return tuple(sorted(worst, key=lambda cycle: (cycle.pod, cycle.number)))
-
-
-def _section(title: str, *children: Child, note: str = "", kind: str = "") -> Html:
-    return tag("section", tag("h2", title, tag("span", note, class_="note") if note else None), *children, class_=kind or None)
 
 
 def _headline(results: Results, kind: str) -> Html:
@@ -129,7 +121,7 @@ def _starts(results: Results, shown: Sequence[Cycle]) -> Html | None:
     rows = tag("ol", (_row(cycle, whole, names[cycle.pod] if many else "") for cycle in shown), class_=f"starts{' many' if many else ''}")
     left = len(results.cycles) - len(shown)
     note = f"{len(shown)} of {len(results.cycles)}: all others came up" if left else "seconds from the order to start"
-    return _section("Each cold start", legend, rows, plots.axis(whole), note=note, kind=f"long{' many' if many else ''}")
+    return tables.section("Each cold start", legend, rows, plots.axis(whole), note=note, kind=f"long{' many' if many else ''}")
 
 
 def _row(cycle: Cycle, whole: float, name: str) -> Html:
@@ -162,116 +154,7 @@ def _staircase(total: Tally, cycles: Sequence[Cycle]) -> Html | None:
     )
     note = total.to_ready.caution or f"of {total.to_ready.count}"
     plot = tag("div", percents, plots.staircase(values, whole), plots.axis(whole), class_="stairs-plot")
-    return _section("How many were ready after how long", plot, note=note)
-
-
-def _legs(total: Tally) -> Html | None:
-    if not total.legs:
-        return None
-    rows: list[tuple[str, Spread]] = [("ready, from the order", total.to_ready)] if total.to_ready else []
-    rows += list(total.legs.items())
-    return _section(
-        "What each leg took",
-        _table(
-            ("leg", "=p50", "=p90", "=p99", "=slowest", "=times"),
-            ((name, *(words.duration(value) for value in (one.p50, one.p90, one.p99, one.highest)), str(one.count)) for name, one in rows),
-            "What each leg took",
-        ),
-        note=(total.to_ready.caution or "") if total.to_ready else "",
-    )
-
-
-def _pods(results: Results) -> Html | None:
-    if len(results.pods) < 2:
-        return None
-    return _section(
-        "Pods",
-        _table(
-            ("pod", "=proven", "=rate, 95 %", "=p50", "=slowest", "=hosts", "=USD"),
-            (
-                (
-                    tag("td", subject.name or subject.id, tag("span", subject.id, class_="small")),
-                    f"{tally.proven} of {tally.cycles}",
-                    f"{percent(tally.interval.low)} - {percent(tally.interval.high)}" if tally.cycles else "",
-                    words.duration(tally.to_ready.p50) if tally.to_ready else "",
-                    words.duration(tally.to_ready.highest) if tally.to_ready else "",
-                    str(len(tally.hosts)),
-                    f"{tally.cost:.2f}",
-                )
-                for subject, tally in sorted(results.pods, key=lambda pair: pair[1].interval.low)[:_SHOWN]
-            ),
-            "Pods",
-        ),
-        note="the worst first",
-        kind="long",
-    )
-
-
-def _hosts(total: Tally) -> Html | None:
-    if not total.hosts:
-        return None
-    return _section(
-        "Hosts",
-        _table(
-            ("GPUs", "driver", "data centre", "CUDA", "=proven"),
-            (
-                (
-                    tag("td", (tag("code", gpu, " ") for gpu in host.gpus), class_="wide"),
-                    host.driver or "",
-                    host.data_center or "",
-                    host.cuda_version or "",
-                    f"{host.proven} of {host.cycles}",
-                )
-                for host in total.hosts[:_SHOWN]
-            ),
-            "Hosts",
-        ),
-        note="told apart by GPU and driver: RunPod names no host",
-    )
-
-
-def _cycles(results: Results, shown: Sequence[Cycle]) -> Html | None:
-    if not shown:
-        return None
-    kinds = {Outcome.PROVEN: "well", Outcome.REFUSED: "ill", Outcome.UNANSWERED: "over"}
-    names = {subject.id: subject.name or subject.id for subject, _ in results.pods}
-    many = len(names) > 1
-    return _section(
-        "Cycles",
-        _table(
-            (*(("pod",) if many else ()), "=#", "outcome", "=ready after", "evidence", "GPUs and driver", "=USD"),
-            (
-                (
-                    *((names[cycle.pod],) if many else ()),
-                    str(cycle.number),
-                    tag("td", tag("span", OUTCOME[cycle.outcome], class_=f"badge {kinds.get(cycle.outcome, 'bad')}"), class_="tight"),
-                    words.duration(cycle.to_ready) if cycle.to_ready is not None else "",
-                    tag(
-                        "td",
-                        cycle.words,
-                        tag(
-                            "span",
-                            _moment(cycle.began_at),
-                            f", as pod {cycle.instance}" if cycle.instance != cycle.pod else None,
-                            class_="small",
-                        ),
-                        class_="wide",
-                    ),
-                    tag(
-                        "td",
-                        (tag("code", gpu, " ") for gpu in cycle.gpus),
-                        tag("span", f"driver {cycle.driver}", class_="small") if cycle.driver else None,
-                        tag("span", "another host than before", class_="small") if cycle.host_changed else None,
-                    ),
-                    f"{cycle.cost:.3f}",
-                )
-                for cycle in shown
-            ),
-            "Cycles",
-        ),
-        note=f"{len(shown)} of {len(results.cycles)}; cycles.jsonl has them all" if len(shown) < len(results.cycles) else "",
-        kind="long",
-    )
+    return tables.section("How many were ready after how long", plot, note=note)
 
 
 def _how(results: Results) -> Html:
@@ -296,37 +179,7 @@ def _how(results: Results) -> Html:
         "; ".join(f"{pod} {one.words}" for pod, one in list(results.returned.items())[:10]),
         "." if results.returned else "",
     )
-    return _section(
+    return tables.section(
         "How it was done",
         tag("div", tag("p", does, asked), tag("p", proof), tag("p", figures), left if results.returned else None, class_="how"),
     )
-
-
-def _table(names: Sequence[str], rows: Iterable[Sequence[str | Html]], label: str) -> Html:
-    """Columns whose names begin with = hold figures."""
-    figures = [name.startswith("=") for name in names]
-    head = tag(
-        "tr",
-        (
-            tag("th", name.lstrip("="), scope="col", class_="figure" if figure else None)
-            for name, figure in zip(names, figures, strict=True)
-        ),
-    )
-    body = (
-        tag(
-            "tr",
-            (
-                cell if isinstance(cell, Html) else tag("td", cell, class_="figure" if figure else None)
-                for cell, figure in zip(row, figures, strict=True)
-            ),
-        )
-        for row in rows
-    )
-    table = tag("table", tag("thead", head), tag("tbody", body))
-    # What is wider than the screen is scrolled, by the keyboard too.
-    return tag("div", table, class_="scroll", tabindex="0", role="region", aria_label=label)
-
-
-def _moment(at: str) -> str:
-    """2026-11-24T08:00:01.000Z as 2026-11-24 08:00:01 UTC."""
-    return f"{at[:10]} {at[11:19]} UTC" if len(at) >= 19 else at

@@ -28,12 +28,14 @@ def verdict(verified: Verified, style: Style) -> str:
     if verified.ok:
         return fit(style.paint(f"{printable(verified.pod)} is proven: {printable(verified.words)}", "green", "bold"), style)
     lines = [style.paint(f"{printable(verified.pod)} is not proven: {printable(verified.words)}", "red", "bold")]
-    if verified.host_fault:
-        lines.append(
-            f"{style.mark('next')} The host is at fault: `firstlight pod relocate {printable(verified.pod)}` moves it to another one."
+    move = f"`firstlight pod relocate {printable(verified.pod)}`"
+    if verified.zero_gpu:
+        gone = (
+            f"Its GPU was given away while it was stopped: {move} moves it to a host that has one; or stop it, and start it another time."
         )
-    elif verified.zero_gpu:
-        lines.append(f"{style.mark('next')} Its GPU was given away while it was stopped; only another pod, or another time, has one.")
+        lines += wrap(gone, "  ", f"{style.mark('next')} ")
+    elif verified.host_fault:
+        lines.append(f"{style.mark('next')} The host is at fault: {move} moves it to another one.")
     return fit("\n".join(lines), style)
 
 
