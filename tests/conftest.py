@@ -17,6 +17,14 @@ for ignored in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, s
     signal.signal(ignored, signal.SIG_DFL)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What tests import may start threads, as numpy does. A signal to this process would go to one of them, which lets it end us, or be lost."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    yield
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 @pytest.fixture(autouse=True)
 def _signals_stay_as_they_are() -> Iterator[None]:
     """A test that leaves signals blocked takes them from every process of every later test."""
