@@ -72,9 +72,9 @@ build: .venv/ready ## build the wheel and the one file into dist/
 
 .PHONY: lock
 lock: .tools/uv/ready ## resolve the requirements anew (UPGRADE=1 takes the newest versions)
-	@for name in uv runtime dev bench comfyui-app comfyui speech; do \
+	@for name in uv runtime dev bench comfyui-app comfyui speech vibevoice vibevoice-mixed vibevoice-newest; do \
 	    printf 'firstlight: locking requirements/%s.txt\n' "$$name" >&2; \
-	    case $$name in comfyui-app) more=--no-deps;; comfyui) more='--excludes comfyui.excludes';; *) more=;; esac; \
+	    case $$name in comfyui-app | vibevoice | vibevoice-mixed) more=--no-deps;; comfyui | vibevoice-newest) more="--excludes $$name.excludes";; *) more=;; esac; \
 	    (cd requirements && UV_CACHE_DIR=../.tools/cache ../.tools/uv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.10 \
 	        --fork-strategy fewest --no-header --no-annotate --no-emit-index-url --no-emit-find-links $$more $(if $(UPGRADE),--upgrade) \
 	        "$$name.in" --output-file "$$name.txt") || exit 1; \
