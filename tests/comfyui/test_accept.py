@@ -6,6 +6,7 @@ The nodes bear the names and inputs of both packs of VibeVoice (nodes/speaking),
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import wave
@@ -123,6 +124,8 @@ def test_whatever_comfyui_saves_is_decoded(accept: Accept, voice: str, tmp_path:
 BAD = {
     "nan": {"clipping", "constant"},
     "nan-all": {"clipping", "constant", "level"},
+    "nan-half": {"clipping", "constant"},
+    "cancelled": {"duration", "level", "silence", "variation"},
     "silence": {"level", "silence"},
     "cut": {"duration"},
     "looped": {"duration"},
@@ -150,11 +153,32 @@ def test_what_only_a_listener_can_tell_is_told_by_whisper(accept: Accept, voice:
     assert "words" in gates(told, "failed")
 
 
-def test_another_voice_is_told_by_the_likeness_of_speakers(accept: Accept, speaking: ComfyUI) -> None:
+@pytest.fixture(scope="module")
+def knows_speakers(speaking: ComfyUI) -> None:
+    """The model that tells speakers apart is there."""
     if subprocess.run([LISTENS, "-c", "import resemblyzer"], capture_output=True, check=False).returncode:
-        pytest.skip("Resemblyzer is not installed: sh tools/bring_speech.sh full")
+        pytest.skip("Resemblyzer is not installed: make speech FULL=1")
+
+
+@pytest.mark.parametrize("who", ["slt", "rms", "kal", "espeak"])
+def test_another_person_who_says_the_same_is_told_by_the_voice(accept: Accept, voice: str, knows_speakers: None, who: str) -> None:
+    program = "espeak-ng" if who == "espeak" else "flite"
+    if not shutil.which(program):
+        pytest.skip(f"{program} is not installed")
+    code, told, said = accept(f"--voice={voice}", f"--text=[{who}] {SENTENCE}", "--seeds=1", models=LISTENS)
+    assert code == 1, told or said
+    assert gates(told, "failed") == {"voice"}
+
+
+def test_the_same_person_is_told_by_the_voice_too(accept: Accept, voice: str, knows_speakers: None) -> None:
+    code, told, said = accept(f"--voice={voice}", RATE, "--seeds=1", models=LISTENS)
+    assert code == 0, told or said
+    assert gates(told, "passed") >= {"speech", "words", "voice", "quality"}
+
+
+def test_another_voice_is_told_by_the_likeness_of_speakers(accept: Accept, speaking: ComfyUI, voice: str, knows_speakers: None) -> None:
     # The voice an octave higher: as if another person had recorded it.
-    with wave.open(str(speaking.folder / "voice.wav")) as file:
+    with wave.open(voice) as file:
         rate, samples = file.getframerate(), file.readframes(file.getnframes())
     other = speaking.folder / "other.wav"
     with wave.open(str(other), "wb") as file:
