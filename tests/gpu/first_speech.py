@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib.util
 import json
 import os
 import shlex
@@ -69,9 +70,9 @@ class Setting:
     def paths(self) -> list[Path]:
         """The folders of packages in front of those of the interpreter."""
         comfyui = ROOT / "tests/comfyui"
-        if self.packages:
-            return [Path(self.packages), comfyui / "inference"]
-        return [ROOT / ".tools/vibevoice/works", comfyui / "inference", comfyui / "absent"]
+        packages = Path(self.packages) if self.packages else ROOT / ".tools/vibevoice/works"
+        has_all = self.packages and importlib.util.find_spec("torchvision")
+        return [packages, comfyui / "inference", *([] if has_all else [comfyui / "absent"])]
 
     def start(self, scenario: str, before: tuple[str, ...] = ()) -> under_test.ComfyUI:
         """ComfyUI under `firstlight run`: on this machine behind the words `before`, or on a simulated one of this scenario."""
@@ -271,7 +272,9 @@ def make_model(packages: str, folder: Path) -> None:
     tokenizer = Path(setting.program[1]).parent / "comfy/text_encoders/qwen25_tokenizer"
     environment = {**os.environ, "PYTHONPATH": ":".join(map(str, setting.paths)), "HF_HUB_OFFLINE": "1"}
     order = [setting.program[0], str(ROOT / "tests/comfyui/tiny_vibevoice.py"), str(folder / "tiny"), str(tokenizer), "--positions=140"]
-    subprocess.run(order, env=environment, check=True)
+    made = subprocess.run(order, env=environment, capture_output=True, text=True, check=False)
+    if made.returncode:
+        sys.exit(f"cannot make the model: {made.stderr.strip()[-2000:]}")
 
 
 def keep_logs(folder: Path, archive: Path) -> None:
