@@ -151,13 +151,13 @@ def uvm_late(setting: Setting, result: Result) -> None:
 
 
 def worker_dead(setting: Setting, result: Result) -> None:
-    """The thread that runs prompts dies of a CUDA error after a first sentence; the GPU is proven again, and the next life speaks."""
+    """What runs prompts meets a sticky CUDA error after a first sentence; the GPU is proven again, and the next life speaks."""
     pod = setting.start("healthy")
     try:
         pod.ready(1)
         judged(setting, pod, result, "first sentence")
         proofs = len(pod.events("proof"))
-        pod.queue(under_test.end_worker("cuda"))
+        pod.queue(under_test.end_worker("cuda" if setting.simulated else "real"))
         restart = pod.restart(1)
         if (restart["cause"], restart["to"]) != ("poisoned", "gpu"):
             result.complain(f"restarted for {restart['cause']}, to the {restart['to']}")
