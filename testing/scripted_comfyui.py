@@ -1,6 +1,7 @@
 """A ComfyUI that does as it is told: the answers of the real one (0.3.75) to what `accept` asks, for what the real one does too seldom to wait for.
 
-In the test's own process, so that a test sees what came. tests/comfyui has the real one.
+In the test's own process, so that a test sees what came; or as the app of `run`: python3 scripted_comfyui.py --port=N --cpu. tests/comfyui has
+the real one.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import io
 import json
 import math
+import signal
+import sys
 import threading
 import wave
 from array import array
@@ -39,23 +42,28 @@ class ScriptedComfyUI:
         cached: the nodes that it says were answered from its cache.
         error: the `execution_error` of the next prompts, None for success.
         refusal: the status and body with which /prompt is refused.
-        holds: where prompts stay instead of being run: "queue_pending" or "queue_running".
+        holds: where prompts stay instead of being run: "queue_pending" or "queue_running"; any other word: nowhere, it has forgotten them.
+        drops: of so many questions how far a prompt is the connection is closed without an answer.
         writes: whether a prompt leaves a file.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.posted: list[tuple[str, bytes]] = []
         self.clip = clip()
         self.cached: list[str] = []
         self.error: dict[str, Any] | None = None
         self.refusal: tuple[int, Any] | None = None
         self.holds = ""
+        self.drops = 0
         self.writes = True
         self._prompts: list[str] = []
         ours = self
 
         class Requests(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                if self.path.startswith("/history/") and ours.drops:
+                    ours.drops -= 1
+                    return
                 self._answer(*ours.get(self.path))
 
             def do_POST(self) -> None:
@@ -71,7 +79,7 @@ class ScriptedComfyUI:
             def log_message(self, *_: Any) -> None:
                 """Nobody reads it."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Requests)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Requests)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
@@ -92,6 +100,11 @@ class ScriptedComfyUI:
         """The answer to a question."""
         if path == "/object_info":
             return 200, CLASSES
+        if path.startswith("/object_info/"):
+            name = path.rpartition("/")[2]
+            return 200, {name: CLASSES[name]} if name in CLASSES else {}
+        if path == "/system_stats":
+            return 200, {"system": {"comfyui_version": "0.3.75"}, "devices": [{"name": "cpu", "type": "cpu"}]}
         if path == "/queue":
             return 200, {
                 where: [[0, self._prompts[-1], {}, {}, []]] if where == self.holds else [] for where in ("queue_running", "queue_pending")
@@ -142,3 +155,18 @@ def clip(seconds: float = 2.0, rate: int = 24_000, gain: float = 0.3) -> bytes:
         file.setframerate(rate)
         file.writeframes(samples.tobytes())
     return buffer.getvalue()
+
+
+def main() -> None:
+    """Be the app until SIGINT, the way in which ComfyUI is stopped."""
+    stop = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    port = next(int(word.partition("=")[2]) for word in sys.argv[1:] if word.startswith("--port="))
+    print("Device: cpu", flush=True)
+    server = ScriptedComfyUI(port)
+    stop.wait()
+    server.close()
+
+
+if __name__ == "__main__":
+    main()

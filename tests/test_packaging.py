@@ -8,8 +8,10 @@ import marshal
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import time
 import urllib.request
 import zipfile
 from pathlib import Path
@@ -374,3 +376,34 @@ def test_the_list_of_names_that_a_start_reads_holds_no_library(onefile: Path) ->
     assert not [name for name in names if "starlette" in name and not name.startswith("LICENSE")]
     archives = {f"{room}{name}.zip" for room in ("", *(f"{tag}/" for tag in INTERPRETERS)) for name in ("control", "libraries")}
     assert {name for name in names if name.endswith(".zip")} == archives
+
+
+@pytest.mark.parametrize("tag", INTERPRETERS)
+def test_an_acceptance_is_put_out_of_the_one_file_and_heard_by_the_run_that_put_it(onefile: Path, tag: str, tmp_path: Path) -> None:
+    from scripted_comfyui import WORKFLOW
+
+    (tmp_path / "ffmpeg").write_text("#!/bin/sh\nexit 1\n")  # its clips are WAV: it is looked for, and never asked
+    (tmp_path / "ffmpeg").chmod(0o755)
+    (tmp_path / "tts.json").write_text(json.dumps(WORKFLOW))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    files = [f"--state-dir={tmp_path / 'state'}", f"--run-dir={tmp_path / 'run'}"]
+    app = [sys.executable, ROOT / "testing/scripted_comfyui.py", f"--port={port}", "--cpu"]
+    ours = ["--gpus=none", "--serve=off", "--restart=never", "--app=comfyui", f"--accept={tmp_path / 'tts.json'}"]
+    command = [INTERPRETERS[tag], "-I", "-S", onefile, "run", *files, *ours, "--", *app]
+    told = tmp_path / "told"
+    with (
+        told.open("w") as file,
+        subprocess.Popen(
+            [str(word) for word in command], stdout=file, stderr=file, env={**os.environ, "PATH": f"{tmp_path}:/usr/bin:/bin"}
+        ) as process,
+    ):
+        events = []
+        while process.poll() is None and not {"accepted", "executed"} <= {str(event.get("name", event["kind"])) for event in events}:
+            time.sleep(0.05)
+            lines = "".join(path.read_text() for path in tmp_path.glob("state/boots/*.jsonl")).split("\n")[:-1]
+            events = [json.loads(line) for line in lines]
+        process.terminate()
+
+    assert [event["ok"] for event in events if event["kind"] == "accepted"] == [True], told.read_text() + str(events[-3:])
+    assert {"prompt", "executed"} <= {event["name"] for event in events if event["kind"] == "leg"}

@@ -17,7 +17,8 @@ from cloud import hosts, network, pods
 from cloud.pods import Container, Pod
 from cloud.world import World
 
-_HERE = Path(__file__).parent
+_HERE = Path(__file__).resolve().parent
+_CHECKOUT = _HERE.parent.parent
 _UNSHARE = ("unshare", "--pid", "--fork", "--mount", "--net", "--uts", "--ipc", "--kill-child")
 # From a container's end to its next start, in seconds. RunPod starts it again endlessly.
 _PAUSE = 0.5
@@ -197,7 +198,8 @@ class Life:
         if pod.host.simulated:
             with (place / "proc/1/environ").open("ab") as environ:  # what the simulated machine says of PID 1, who here is the pod's
                 environ.write(b"".join(os.fsencode(f"{name}={value}") + b"\0" for name, value in container.env.items()))
-        mounts = {str(place): str(place)} if pod.host.simulated else {}
+        # What is run lies in the checkout, which may lie in a folder that is a container's own, such as /tmp.
+        mounts = {str(_CHECKOUT): str(_CHECKOUT), **({str(place): str(place)} if pod.host.simulated else {})}
         volume = self._machines.volume(pod)
         if volume:
             volume[0].mkdir(parents=True, exist_ok=True)

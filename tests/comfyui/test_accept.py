@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import wave
@@ -261,8 +262,14 @@ def test_as_the_last_readiness_check_it_makes_the_app_ready_once_it_has_spoken(
     monkeypatch.setenv("SPEECH_PYTHON", LISTENS)
     file = workflow(tmp_path, enemyx()).partition("=")[2]
     words = f"{file} --voice={voice} --models={DECODES} {RATE}"
-    comfyui = start((FIRSTLIGHT, "run", "--gpus=none"), options=[f"--accept={words}"], nodes=["speaking"])
+    options = ["--node=VibeVoiceSingleSpeakerNode", f"--accept={words}"]
+    comfyui = start(options=options, nodes=["speaking"])  # on a simulated machine with a GPU, so that CUDA is a part of the way
     ready = comfyui.ready(1)
+    status = json.loads(comfyui.page("/status.json")[1])
+    assert [leg["name"] for leg in status["legs"]] == [
+        "cuda", "process", "device", "port", "nodes", "worker", "prompt", "executed", "verified", "ready",
+    ]  # fmt: skip
+    assert (status["verified_after"], status["verified_cold"]) == (status["legs"][-2]["at"], True)
     [accepted] = comfyui.events("accepted")
     assert (accepted["ok"], accepted["cold"]) == (True, True)
     assert {"gate": "level", "ok": True} in accepted["gates"]
@@ -270,7 +277,30 @@ def test_as_the_last_readiness_check_it_makes_the_app_ready_once_it_has_spoken(
     assert accepted["seconds"] > 0
     assert accepted["words"].startswith("accepted (")
     assert f"accept: {accepted['words']}" in ready["words"]
+
+    # One by hand beside it is told too, and changes nothing about the way that is gone.
+    order = [FIRSTLIGHT, "accept", f"--workflow={file}", f"--url=http://127.0.0.1:{comfyui.port}", f"--run-dir={comfyui.folder / 'run'}"]
+    subprocess.run([*order, f"--voice={voice}", f"--models={DECODES}", RATE], check=True, capture_output=True)
+    comfyui.wait(lambda: len(comfyui.events("accepted")) == 2)
+    again = json.loads(comfyui.page("/status.json")[1])
+    assert (again["legs"], again["accepted"]["cold"], again["verified_cold"]) == (status["legs"], False, True)
     assert comfyui.stop() == 0
+
+
+def test_ctrl_c_stops_what_comfyui_works_on(accept: Accept, speaking: ComfyUI, voice: str, tmp_path: Path) -> None:
+    """The node sleeps in the hands of a real ComfyUI; it is interrupted, and the next prompt is run."""
+    file = workflow(tmp_path, enemyx(text=f"[slow] {SENTENCE}"))
+    order = [FIRSTLIGHT, "accept", file, f"--url=http://127.0.0.1:{speaking.port}", f"--voice={voice}", f"--models={DECODES}"]
+    with subprocess.Popen(order, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if line == "firstlight: ComfyUI: running\n")
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+    speaking.wait(lambda: not any(speaking.get("/queue").values()))
+    statuses = [entry["status"]["messages"][-1][0] for entry in speaking.get("/history").values()]
+    assert statuses.count("execution_interrupted") == 1
+    code, told, said = accept(f"--voice={voice}", RATE)
+    assert code == 0, told or said
 
 
 def test_an_app_that_has_not_spoken_well_is_not_ready_and_says_why(

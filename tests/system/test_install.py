@@ -97,7 +97,9 @@ def machine(request: pytest.FixtureRequest) -> Iterator[tuple[str, dict[str, str
 
 
 def _machine(name: str) -> Iterator[tuple[str, dict[str, str]]]:
-    with stage.set_up(Loop(()), scenario.load(name), os.environ, None) as built:
+    loop = Loop()
+    with stage.set_up(loop, scenario.load(name), os.environ, None) as built:
+        loop.close()  # it has every signal blocked in this process
         yield name, {**built.process_environment(os.environ), "PATH": BARE_PATH}
 
 

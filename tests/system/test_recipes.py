@@ -190,6 +190,21 @@ def test_a_check_that_is_put_once_is_not_put_again_in_its_life(tmp_path: Path) -
     checker.end()
 
 
+def test_the_last_check_is_put_once_all_the_others_are_well(tmp_path: Path) -> None:
+    """It is a whole generation: put earlier, its prompt would stand in the way of the one that needs no model."""
+    tries, order = tmp_path / "tries", tmp_path / "order"
+    counting = ("sh", "-c", f"echo x >>{tries}; test $(wc -l <{tries}) -ge 5 && echo first >>{order}")
+    common = {"level": Level.READY, "kind": Kind.EXEC, "period": 0.05, "start_interval": 0.05, "timeout": 30.0, "once": True}
+    last = Check(name="last", command=("sh", "-c", f"echo last >>{order}"), last=True, **common)
+    checker = Checker([last, Check(name="first", command=counting, **common)])
+
+    assert [checker.checked()["check"] for _ in range(2)] == ["first", "last"]
+    assert order.read_text().split() == ["first", "last"]
+    checker.tell({"order": "start", "life": 2})  # and so in each life
+    assert [checker.checked()["check"] for _ in range(2)] == ["first", "last"]
+    checker.end()
+
+
 @pytest.mark.parametrize(("node", "ok"), [("EmptyImage", True), ("VibeVoiceTTS", False)])
 @pytest.mark.parametrize("stand", ["comfyui"], indirect=True)
 def test_a_node_that_comfyui_could_not_import_is_missed(stand: Stand, node: str, ok: bool) -> None:

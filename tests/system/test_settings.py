@@ -154,6 +154,7 @@ def test_show_names_every_setting_and_where_it_came_from(tmp_path: Path) -> None
         "gpus": (["2"], "environment", "FIRSTLIGHT_GPUS"),
         "app": (["comfyui"], "flag", "--app"),
         "with": (["x --token ***"], "flag", "--with"),
+        "budget": (["5m"], "recipe", "comfyui"),
         "restart": (["on-failure"], "recipe", "comfyui"),
         "stop-signal": (["INT"], "recipe", "comfyui"),
         "grace": (["5s"], "file", str(file)),

@@ -6,6 +6,7 @@ helps there, and it is raised at once.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import uuid
@@ -14,7 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from firstlight.acceptance import comfyui, gates, hearing, picture, vibevoice, workflow
-from firstlight.acceptance.comfyui import ComfyUIError, Server
+from firstlight.acceptance.answers import ComfyUIError
+from firstlight.acceptance.comfyui import Server
 from firstlight.acceptance.gates import Finding, Outcome
 from firstlight.acceptance.hearing import Ears
 from firstlight.acceptance.workflow import Classes, Kind, Order
@@ -22,11 +24,13 @@ from firstlight.errors import UsageError
 from firstlight.system import clock
 
 # What ComfyUI takes in one request by default.
-_LARGEST_VOICE = 100_000_000
+_LARGEST = 100_000_000
 # How often a ComfyUI that is not up yet is asked, in seconds.
 _ASKING = 1.0
 
 Tell = Callable[[str], None]
+# Hears of the legs of the way that an acceptance goes: "prompt" once one was queued, "executed" once it was run.
+Reached = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +93,7 @@ class Verdict:
         return self.attempts[-1].ok
 
 
-def accept(server: Server, ears: Ears, wanted: Wanted, tell: Tell) -> Verdict:
+def accept(server: Server, ears: Ears, wanted: Wanted, tell: Tell, reached: Reached) -> Verdict:
     """Have it made, and judge it.
 
     Raises:
@@ -105,6 +109,7 @@ def accept(server: Server, ears: Ears, wanted: Wanted, tell: Tell) -> Verdict:
             "install ffmpeg, or name a Python that has PyAV with --models (that of ComfyUI has)"
         )
     if wanted.voice is not None:
+        _check_voice(ears, wanted.voice)
         name = f"voice-{hashlib.sha256(wanted.voice).hexdigest()[:16]}{wanted.voice_suffix}"
         order = workflow.fit(order, voice=server.upload(name, wanted.voice))
     voice = wanted.voice if wanted.voice is not None else _voice_there(server, order)
@@ -114,7 +119,7 @@ def accept(server: Server, ears: Ears, wanted: Wanted, tell: Tell) -> Verdict:
     cold = not generating & server.ran()
     attempts: list[Attempt] = []
     while not attempts or (not attempts[-1].ok and len(attempts) < wanted.seeds and order.seeds):
-        attempts.append(_attempt(server, ears, order, wanted, voice, tell))
+        attempts.append(_attempt(server, ears, order, wanted, voice, tell, reached))
         failed = "; ".join(f"{one.gate}: {one.words}" for one in attempts[-1].findings if one.outcome is Outcome.FAILED)
         if failed:
             tell(f"seed {attempts[-1].seed} was refused: {failed}")
@@ -132,22 +137,39 @@ def read_voice(name: str) -> tuple[bytes, str]:
     content = read_file(name, "--voice")
     if not content:
         raise UsageError(f"cannot take --voice {name}: it is empty")
-    if len(content) > _LARGEST_VOICE:
-        raise UsageError(f"cannot take --voice {name}: ComfyUI takes {_LARGEST_VOICE // 1_000_000} MB at most")
-    return content, os.path.splitext(name)[1].lower() or ".wav"
+    ending = os.path.splitext(name)[1].lower()
+    # It goes into a header and a file's name at ComfyUI.
+    return content, ending if ending[1:].isascii() and ending[1:].isalnum() else ".wav"
 
 
 def read_file(name: str, option: str) -> bytes:
     """The content of a file that was named on the command line.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: it cannot be read, or is longer than ComfyUI takes in one request.
     """
     try:
         with open(name, "rb") as file:
-            return file.read()
+            content = file.read(_LARGEST + 1)
     except OSError as error:
         raise UsageError(f"cannot read {option} {name}: {error.strerror}") from None
+    if len(content) > _LARGEST:
+        raise UsageError(f"cannot take {option} {name}: ComfyUI takes {_LARGEST // 1_000_000} MB at most")
+    return content
+
+
+def _check_voice(ears: Ears, voice: bytes) -> None:
+    """A file that is no recording would fail in the node, in words of a decoder, once the model is loaded.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        sound = hearing.decode(ears, voice)
+    except hearing.UndecodableError as error:
+        raise UsageError(f"cannot take --voice: it is no recording: {error}") from None
+    if not sound.duration:
+        raise UsageError("cannot take --voice: there is not one sample in it")
 
 
 def _classes(server: Server, wait: float, tell: Tell) -> Classes:
@@ -189,27 +211,24 @@ def _voice_there(server: Server, order: Order) -> bytes | None:
     return server.fetch({"filename": filename, "subfolder": subfolder, "type": "input"})
 
 
-def _attempt(server: Server, ears: Ears, order: Order, wanted: Wanted, voice: bytes | None, tell: Tell) -> Attempt:
+def _attempt(server: Server, ears: Ears, order: Order, wanted: Wanted, voice: bytes | None, tell: Tell, reached: Reached) -> Attempt:
     """Have it made with a seed that nobody has used, and judge it."""
     began = clock.now()
     prompt_id = str(uuid.uuid4())
     seed = int.from_bytes(os.urandom(4), "little") % (workflow.SEED_LIMIT - len(order.seeds))
-    server.queue(workflow.prepare(order, seed=seed, prefix=f"firstlight/accept-{prompt_id[:8]}"), prompt_id, f"firstlight-{prompt_id[:8]}")
-    try:
-        done = server.follow(prompt_id, wanted.timeout, tell)
-    except KeyboardInterrupt:
-        server.cancel(prompt_id)
-        raise
+    prompt = workflow.prepare(order, seed=seed, prefix=f"firstlight/accept-{prompt_id[:8]}")
+    done = server.run(prompt, prompt_id, timeout=wanted.timeout, tell=tell, queued=lambda: reached("prompt"))
     stale = sorted(done.cached.intersection(order.makers))
     if stale:
         why = "" if order.seeds else "; the workflow has no seed that could be changed"
         raise ComfyUIError(f"cannot accept {order.name}: node {stale[0]} was answered from ComfyUI's cache, so nothing was made{why}")
+    reached("executed")
     file = next((file for file in done.files if file["node"] in order.outputs), None)
     if file is None:
         raise ComfyUIError(f"cannot accept {order.name}: ComfyUI calls it a success, and has written nothing")
     made = clock.now()
     content = server.fetch(file)
-    kept = _keep(wanted.keep, file, content)
+    kept = _keep(wanted.keep, file, content, tell)
     tell(f"made in {made - began:.1f} s; judging it")
     judged = _judge_audio(ears, content, voice, order, wanted) if order.kind is Kind.AUDIO else _judge_picture(content, order)
     shown = "/".join(str(file[part]) for part in ("type", "subfolder", "filename") if file.get(part))
@@ -234,8 +253,11 @@ def _judge_picture(content: bytes, order: Order) -> list[Finding]:
     return picture.judge(content, width=width, height=height)
 
 
-def _keep(folder: str, file: Mapping[str, Any], content: bytes) -> str:
-    """Put what was made into the folder that was asked for; its name there."""
+def _keep(folder: str, file: Mapping[str, Any], content: bytes, tell: Tell) -> str:
+    """Put what was made into the folder that was asked for; its name there, empty where there is none.
+
+    A full disk is no reason to lose the verdict on what may have taken minutes to make, and ComfyUI has kept it too.
+    """
     if not folder:
         return ""
     target = os.path.join(folder, os.path.basename(str(file["filename"])))
@@ -243,5 +265,8 @@ def _keep(folder: str, file: Mapping[str, Any], content: bytes) -> str:
         with open(target, "wb") as kept:
             kept.write(content)
     except OSError as error:
-        raise UsageError(f"cannot keep {target}: {error.strerror}") from None
+        tell(f"cannot keep {target}: {error.strerror}; it is judged all the same")
+        with contextlib.suppress(OSError):
+            os.unlink(target)  # half a clip
+        return ""
     return target

@@ -5,16 +5,19 @@ Progress is told by /queue and /history: ComfyUI's websocket would add a library
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import ipaddress
 import json
 import select
 import urllib.parse
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from firstlight.errors import Error, ExitCode, UsageError
+from firstlight.acceptance import answers
+from firstlight.acceptance.answers import ComfyUIError, Done
+from firstlight.errors import UsageError
 from firstlight.system import clock
 
 # One answer of the server, in seconds: a model that is being loaded holds Python's lock for seconds at a time.
@@ -23,37 +26,27 @@ _PATIENCE = 30.0
 _PERIOD = 0.25
 # Between two prompts nothing runs for a moment. A worker that takes none for so many seconds is dead (ComfyUI issue 16312).
 _IDLE = 10.0
+# How long it may be without an answer that can be used while a prompt runs.
+_SILENCE = 55.0
+# What a prompt that nobody wants is worth: whoever has pressed Ctrl-C waits for it.
+_CANCELLING = 5.0
 # Bytes of one answer. The list of classes is the longest, where there is no audio of hours.
 _LARGEST = 256 << 20
 # Of so many prompts is it asked what has run before.
 _LOOKED_AT = 100
-# How much of a text of its own is quoted.
-_QUOTED = 300
 
 
-class ComfyUIError(Error):
-    """ComfyUI did not do as asked."""
-
-    exit_code = ExitCode.CLOUD
-
-
-@dataclass(frozen=True, kw_only=True)
-class Done:
-    """A prompt that ComfyUI calls a success, which proves nothing yet.
-
-    Attributes:
-        cached: the nodes that were answered from the cache.
-        files: what its outputs have written.
-        seconds: from the start of its execution to the end, by ComfyUI's clock; None where it does not tell.
-    """
-
-    cached: frozenset[str]
-    files: tuple[Mapping[str, Any], ...]
-    seconds: float | None
+class GoneError(ComfyUIError):
+    """Nobody listens there: it has ended, or is not up yet."""
 
 
 class Server:
-    """One ComfyUI. Its address is never shown with what may be a secret in it."""
+    """One ComfyUI. Its address is never shown with what may be a secret in it.
+
+    Attributes:
+        shown: the address as it may be shown.
+        here: it is on this machine.
+    """
 
     def __init__(self, url: str) -> None:
         """An address such as http://127.0.0.1:8188.
@@ -69,6 +62,7 @@ class Server:
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
             raise UsageError("cannot take --url: it is an address such as http://127.0.0.1:8188")
         self.shown = f"{parts.hostname}:{port or (443 if parts.scheme == 'https' else 80)}"
+        self.here = _is_here(parts.hostname)
         self._host = parts.hostname
         self._port = port
         self._path = parts.path.rstrip("/")
@@ -106,49 +100,21 @@ class Server:
             raise ComfyUIError(f"cannot upload the voice to {self.shown}: it does not say where it has put it")
         return f"{kept['subfolder']}/{kept['name']}" if kept.get("subfolder") else str(kept["name"])
 
-    def queue(self, prompt: Mapping[str, Any], prompt_id: str, client_id: str) -> None:
-        """Queue a prompt under an id of our own."""
-        order = json.dumps({"prompt": prompt, "prompt_id": prompt_id, "client_id": client_id}).encode()
-        status, body = self._ask("POST", "/prompt", order, "application/json")
-        if status == 400:
-            raise ComfyUIError(f"cannot queue the workflow: {_refusal(body)}")
-        if status != 200:
-            raise ComfyUIError(f"cannot queue the workflow: {self.shown} has answered with status {status}")
-        if _parsed(body).get("prompt_id") != prompt_id:
-            raise ComfyUIError(f"cannot queue the workflow: {self.shown} has given it another id than ours, so it is too old or no ComfyUI")
+    def run(
+        self, prompt: Mapping[str, Any], prompt_id: str, *, timeout: float, tell: Callable[[str], None], queued: Callable[[], None]
+    ) -> Done:
+        """Queue a prompt under an id of our own, and follow it to its end. `queued` is called once ComfyUI has it.
 
-    def follow(self, prompt_id: str, timeout: float, tell: Callable[[str], None]) -> Done:
-        """Wait for the end of a prompt, and tell how far it is. Where that takes too long, it is taken out of ComfyUI's hands."""
-        began = clock.now()
-        idle_since: float | None = None
-        told = ""
-        while True:
-            entry = self._json("GET", f"/history/{prompt_id}")
-            if isinstance(entry, dict) and prompt_id in entry:
-                return _done(entry[prompt_id])
-            how, idle = self._standing(prompt_id)
-            now = clock.now()
-            idle_since = (idle_since or now) if idle else None
-            if idle_since is not None and now - idle_since > _IDLE:
-                self.cancel(prompt_id)
-                raise ComfyUIError(
-                    f"cannot get it run: prompts have waited for {_IDLE:.0f} s while none runs: what runs them is dead; restart ComfyUI"
-                )
-            if now - began > timeout:
-                self.cancel(prompt_id)
-                raise ComfyUIError(f"cannot wait any longer: it is {how} after {timeout:g} s (--timeout)")
-            if how != told:
-                tell(f"ComfyUI: {how}")
-                told = how
-            pause(_PERIOD)
-
-    def cancel(self, prompt_id: str) -> None:
-        """Take a prompt out of the queue, or stop it. Nobody wants its outcome any more, nor to hear that this failed."""
-        for path, order in (("/queue", {"delete": [prompt_id]}), ("/interrupt", {"prompt_id": prompt_id})):
-            try:
-                self._ask("POST", path, json.dumps(order).encode(), "application/json")
-            except ComfyUIError:
-                return
+        Whatever comes before that end, such as Ctrl-C, takes the prompt out of ComfyUI's hands: nobody waits for it any more.
+        """
+        try:
+            self._queue(prompt, prompt_id)
+            queued()
+            entry = self._follow(prompt_id, timeout, tell)
+        except BaseException:
+            self._cancel(prompt_id)
+            raise
+        return answers.done(entry)
 
     def fetch(self, file: Mapping[str, Any]) -> bytes:
         """The content of a file that an output has written."""
@@ -158,20 +124,79 @@ class Server:
             raise ComfyUIError(f"cannot fetch {file.get('filename')}: {self.shown} has answered with status {status}")
         return body
 
-    def _standing(self, prompt_id: str) -> tuple[str, bool]:
-        """Where a prompt is, in words; and whether something waits although nothing runs."""
-        queue = self._json("GET", "/queue")
-        running, pending = (queue.get(f"queue_{part}") or [] for part in ("running", "pending")) if isinstance(queue, dict) else ([], [])
-        if any(item[1] == prompt_id for item in running):
-            return "running", False
-        before = sum(item[1] != prompt_id for item in running + pending)
-        waits = any(item[1] == prompt_id for item in pending)
-        if not waits:
-            return "between the queue and its end", False
-        return f"waiting behind {before} others" if before else "waiting", not running
+    def _queue(self, prompt: Mapping[str, Any], prompt_id: str) -> None:
+        order = json.dumps({"prompt": prompt, "prompt_id": prompt_id, "client_id": f"firstlight-{prompt_id[:8]}"}).encode()
+        status, body = self._ask("POST", "/prompt", order, "application/json")
+        if status == 400:
+            raise ComfyUIError(f"cannot queue the workflow: {answers.refusal(body)}")
+        if status != 200:
+            raise ComfyUIError(f"cannot queue the workflow: {self.shown} has answered with status {status}")
+        if answers.parsed(body).get("prompt_id") != prompt_id:
+            raise ComfyUIError(f"cannot queue the workflow: {self.shown} has given it another id than ours, so it is too old or no ComfyUI")
 
-    def _json(self, method: str, path: str, body: bytes | None = None, kind: str = "") -> Any:
-        status, answer = self._ask(method, path, body, kind)
+    def _follow(self, prompt_id: str, timeout: float, tell: Callable[[str], None]) -> Mapping[str, Any]:
+        """Wait until the history has a prompt, and tell how far it is."""
+        began = since = clock.now()
+        told = trouble = ""
+        while True:
+            asked, before = clock.now(), trouble
+            try:
+                entry = self._json("GET", f"/history/{prompt_id}")
+                if isinstance(entry, dict) and prompt_id in entry:
+                    return dict(entry[prompt_id])
+                how, trouble = self._standing(prompt_id)
+                patience = _IDLE
+            except GoneError:
+                raise
+            except ComfyUIError as error:  # one answer that is late or cut off says nothing yet: a model may be coming off a slow disk
+                how, trouble, patience = "not answering", str(error), _SILENCE
+            if trouble != before:
+                since = asked
+            now = clock.now()
+            if trouble and now - since > patience:
+                raise ComfyUIError(trouble)
+            if now - began > timeout:
+                raise ComfyUIError(f"cannot wait any longer: it is {how} after {timeout:g} s (--timeout)")
+            if how != told:
+                tell(f"ComfyUI: {how}")
+                told = how
+            pause(_PERIOD)
+
+    def _standing(self, prompt_id: str) -> tuple[str, str]:
+        """Where a prompt is, in words; and what is wrong where that lasts, empty for nothing."""
+        running, pending = self._queued()
+        if prompt_id in running:
+            return "running", ""
+        if prompt_id not in pending:
+            return "between the queue and its end", (
+                "cannot follow the prompt: ComfyUI knows nothing of it any more: it was started anew, or somebody has cleared its lists"
+            )
+        before = len(running) + len(pending) - 1
+        dead = f"cannot get it run: prompts have waited for {_IDLE:.0f} s while none runs: what runs them is dead; restart ComfyUI"
+        return f"waiting behind {before} others" if before else "waiting", "" if running else dead
+
+    def _cancel(self, prompt_id: str) -> None:
+        """Take a prompt out of the queue, or stop it; nobody needs to hear that this failed.
+
+        Only where it is the one that runs is that interrupted: an older ComfyUI interrupts whatever runs, and that may be a user's.
+        """
+        with contextlib.suppress(ComfyUIError):
+            self._order("/queue", {"delete": [prompt_id]})
+            if prompt_id in self._queued(_CANCELLING)[0]:
+                self._order("/interrupt", {"prompt_id": prompt_id})
+
+    def _queued(self, patience: float = _PATIENCE) -> tuple[list[str], list[str]]:
+        """The prompts that run, and those that wait."""
+        queue = self._json("GET", "/queue", patience=patience)
+        found = [queue.get(f"queue_{part}") or [] for part in ("running", "pending")] if isinstance(queue, dict) else [[], []]
+        running, pending = ([str(item[1]) for item in items] for items in found)
+        return running, pending
+
+    def _order(self, path: str, order: Mapping[str, Any]) -> None:
+        self._ask("POST", path, json.dumps(order).encode(), "application/json", patience=_CANCELLING)
+
+    def _json(self, method: str, path: str, body: bytes | None = None, kind: str = "", *, patience: float = _PATIENCE) -> Any:
+        status, answer = self._ask(method, path, body, kind, patience=patience)
         if status != 200:
             raise ComfyUIError(f"cannot ask {self.shown} for {path}: it has answered with status {status}")
         try:
@@ -179,12 +204,14 @@ class Server:
         except (ValueError, RecursionError):
             raise ComfyUIError(f"cannot ask {self.shown} for {path}: its answer is no JSON") from None
 
-    def _ask(self, method: str, path: str, body: bytes | None = None, kind: str = "") -> tuple[int, bytes]:
-        connection = self._connect(self._host, self._port, timeout=_PATIENCE)
+    def _ask(self, method: str, path: str, body: bytes | None = None, kind: str = "", *, patience: float = _PATIENCE) -> tuple[int, bytes]:
+        connection = self._connect(self._host, self._port, timeout=patience)
         try:
             connection.request(method, self._path + path, body, {"Content-Type": kind} if kind else {})
             answer = connection.getresponse()
             content = answer.read(_LARGEST + 1)
+        except ConnectionRefusedError as error:
+            raise GoneError(f"cannot reach ComfyUI at {self.shown}: {error.strerror}") from None
         except (OSError, http.client.HTTPException) as error:
             raise ComfyUIError(f"cannot reach ComfyUI at {self.shown}: {_words(error)}") from None
         finally:
@@ -196,66 +223,17 @@ class Server:
         return answer.status, content
 
 
+def _is_here(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return address.is_loopback or address.is_unspecified
+
+
 def pause(seconds: float) -> None:
     """Wait; Ctrl-C ends it."""
     select.select([], [], [], seconds)
-
-
-def _done(entry: Mapping[str, Any]) -> Done:
-    """What the history says of a prompt.
-
-    Raises:
-        ComfyUIError: a node has failed, or somebody has stopped it.
-    """
-    status = entry.get("status") or {}
-    messages = {kind: data for kind, data in status.get("messages") or []}  # noqa: C416 - a pair is a list here
-    if "execution_error" in messages:
-        raise ComfyUIError(f"cannot run the workflow: {_failure(messages['execution_error'])}")
-    if "execution_interrupted" in messages:
-        raise ComfyUIError("cannot run the workflow: somebody has interrupted it")
-    if status.get("status_str") != "success":
-        raise ComfyUIError(f"cannot run the workflow: it ended as {status.get('status_str')!r}")
-    begun, ended = (messages.get(f"execution_{part}", {}).get("timestamp") for part in ("start", "success"))
-    return Done(
-        cached=frozenset(map(str, messages.get("execution_cached", {}).get("nodes") or [])),
-        files=tuple(_files(entry.get("outputs") or {})),
-        seconds=(ended - begun) / 1000 if isinstance(begun, int) and isinstance(ended, int) else None,
-    )
-
-
-def _files(outputs: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for number, output in outputs.items():
-        for held in output.values():
-            if isinstance(held, list):
-                yield from ({**file, "node": number} for file in held if isinstance(file, dict) and file.get("filename"))
-
-
-def _failure(error: Mapping[str, Any]) -> str:
-    said = _one_line(str(error.get("exception_message", "")))
-    return f"node {error.get('node_id')} ({error.get('node_type')}) has failed: {error.get('exception_type')}: {said}"
-
-
-def _refusal(body: bytes) -> str:
-    """Why a prompt was refused: the first node's own words where there are any."""
-    said = _parsed(body)
-    for number, node in (said.get("node_errors") or {}).items():
-        for error in node.get("errors") or []:
-            return _one_line(f"node {number} ({node.get('class_type')}): {error.get('message')}: {error.get('details')}")
-    error = said.get("error") or {}
-    return _one_line(f"{error.get('message')} {error.get('details') or ''}") if isinstance(error, dict) else "it does not say why"
-
-
-def _parsed(body: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _one_line(text: str) -> str:
-    joined = " ".join(text.split())
-    return joined if len(joined) <= _QUOTED else joined[:_QUOTED] + "…"
 
 
 def _words(error: Exception) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firstlight.acceptance.gates import Heard, Sound
-from firstlight.errors import UsageError
+from firstlight.errors import Error, UsageError
 from firstlight.system import asking, process
 
 # Loading Whisper from a cold disk takes most of it, in seconds.
@@ -24,6 +24,10 @@ _BYTES = 4  # of one sample
 
 class UndecodableError(Exception):
     """A file is no sound, in words."""
+
+
+class JudgeError(Error):
+    """What was made cannot be looked at on this machine."""
 
 
 @dataclass(frozen=True)
@@ -67,34 +71,38 @@ def decode(ears: Ears, content: bytes) -> Sound:
 
     Raises:
         UndecodableError: it is none that can be decoded here.
+        JudgeError: nobody could look at it.
     """
     found = _wave(content)
     if found is not None:
         return found
-    with tempfile.TemporaryDirectory(prefix="firstlight-") as folder:
-        source, target = os.path.join(folder, "clip"), os.path.join(folder, "samples")
-        with open(source, "wb") as file:
-            file.write(content)
-        if ears.has_av:
-            return _decoded(ears.interpreter, source, target)
-        if ears.ffmpeg:
-            return _by_ffmpeg(ears.ffmpeg, source)
+    try:
+        with tempfile.TemporaryDirectory(prefix="firstlight-") as folder:
+            source, target = os.path.join(folder, "clip"), os.path.join(folder, "samples")
+            with open(source, "wb") as file:
+                file.write(content)
+            if ears.has_av:
+                return _decoded(ears.interpreter, source, target)
+            if ears.ffmpeg:
+                return _by_ffmpeg(ears.ffmpeg, source)
+    except OSError as error:
+        raise JudgeError(f"cannot decode it: {_of_files(error)}") from None
     raise UndecodableError("nothing here decodes it")
 
 
 def listen(ears: Ears, clip: bytes, voice: bytes | None) -> Heard | str:
     """What models hear in a clip, beside a reference of the voice; a text says why none could be asked."""
-    with tempfile.TemporaryDirectory(prefix="firstlight-") as folder:
-        files = []
-        for name, content in (("clip", clip), ("voice", voice)):
-            if content is not None:
-                files.append(os.path.join(folder, name))
-                with open(files[-1], "wb") as file:
-                    file.write(content)
-        try:
+    try:
+        with tempfile.TemporaryDirectory(prefix="firstlight-") as folder:
+            files = []
+            for name, content in (("clip", clip), ("voice", voice)):
+                if content is not None:
+                    files.append(os.path.join(folder, name))
+                    with open(files[-1], "wb") as file:
+                        file.write(content)
             answer = asking.ask(process.program("judge_speech", *files, interpreter=ears.interpreter), timeout=_PATIENCE)
-        except OSError as error:
-            return f"cannot run {ears.interpreter}: {error.strerror}"
+    except OSError as error:
+        return _of_files(error)
     if answer.code is None:
         return f"no answer within {_PATIENCE:.0f} s"
     said = _said(answer)
@@ -108,6 +116,11 @@ def listen(ears: Ears, clip: bytes, voice: bytes | None) -> Heard | str:
         similarity=_figure(said.get("similarity")),
         quality=_figure(said.get("quality")),
     )
+
+
+def _of_files(error: OSError) -> str:
+    """What the machine does not do for us: a full disk, a program that is gone."""
+    return f"{error.filename or tempfile.gettempdir()}: {error.strerror}"
 
 
 def _figure(answer: Any) -> float | str:
@@ -144,8 +157,10 @@ def _wave(content: bytes) -> Sound | None:
 def _decoded(interpreter: str, source: str, target: str) -> Sound:
     answer = asking.ask(process.program("decode_audio", source, target, interpreter=interpreter), timeout=_PATIENCE)
     said = _said(answer) or {"broken": _last(answer.err) or "the decoder gave no answer"}
+    if "unknown" in said:
+        raise JudgeError(f"cannot decode it: {said['unknown']}")
     if "rate" not in said:
-        raise UndecodableError(str(said.get("broken") or said.get("unknown")))
+        raise UndecodableError(str(said.get("broken")))
     with open(target, "rb") as file:
         planes = tuple(_floats(file.read(said["samples"] * _BYTES)) for _ in range(said["channels"]))
     return Sound(said["rate"], planes)

@@ -100,6 +100,7 @@ class Check:
     start_period: float = 600.0  # so long, or until the first success, failures do not count
     start_interval: float = 0.25  # the period until then: a cold start is awaited, not sampled
     once: bool = False  # after its first success in a life it is not put again
+    last: bool = False  # put only while all others that are asked are well
     tells: bool = False  # exec: the last line that it prints says more than its exit code, as an object of JSON
     on_failure: OnFailure = OnFailure.NOTE
     means: Meaning | None = None  # what its failure means; None: no more than that it failed
@@ -193,6 +194,7 @@ def check_json(check: Check) -> dict[str, Any]:
         "start_period": check.start_period,
         "start_interval": check.start_interval,
         "once": check.once,
+        "last": check.last,
         "tells": check.tells,
         "status": list(check.status),
         "expect": [_rule_json(rule) for rule in check.expect],

@@ -100,7 +100,7 @@ APP = App(
         ),
         Pattern("comfyui-worker-died", Meaning.ZOMBIE, (b"prompt_worker",), rb"^Exception in thread Thread-\d+ \(prompt_worker\):?\s*$"),
     ),
-    defaults={"restart": "on-failure", "stop-signal": "INT"},
+    defaults={"restart": "on-failure", "stop-signal": "INT", "budget": "5m"},
     no_gpu_flags=("--cpu",),
     legs={"device": "device", "system-stats": "port", "node": "nodes", "worker": "worker"},
     look="look_at_comfyui",

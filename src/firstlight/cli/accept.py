@@ -8,10 +8,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 
 from firstlight import settings
-from firstlight.acceptance import accept, comfyui, hearing, vibevoice
-from firstlight.errors import ExitCode, UsageError
+from firstlight.acceptance import accept, comfyui, hearing, listener, vibevoice
+from firstlight.errors import ExitCode, Stopped, UsageError
 from firstlight.report import accepted
 from firstlight.system import standard_error
 
@@ -46,6 +47,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the rate in Hz that the audio must have (default: any; 24000 without --workflow)",
     )
     parser.add_argument(
+        "--run-dir", metavar="DIR", help="where the instance's directory of the firstlight is that shall hear of it [FIRSTLIGHT_RUN_DIR]"
+    )
+    # As the readiness check of `run`, which hears the verdict by itself: its control socket, empty where it has none.
+    parser.add_argument("--control", metavar="SOCKET", help=argparse.SUPPRESS)
+    parser.add_argument(
         "--format",
         choices=("text", "json", "line"),
         default="text",
@@ -55,10 +61,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Have it made, judge it, and say what came of it."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has it ignored
+            signal.signal(number, _stop)
     server = comfyui.Server(arguments.url)
     wanted = _wanted(arguments)
     ears = hearing.find(arguments.models)
-    verdict = accept.accept(server, ears, wanted, standard_error.say)
+    by_hand = arguments.control is None
+    # One that runs elsewhere is not the one that a firstlight on this machine looks after.
+    heard_by = (
+        (listener.find(arguments.run_dir) if server.here else listener.Listener("")) if by_hand else listener.Listener(arguments.control)
+    )
+    verdict = accept.accept(server, ears, wanted, standard_error.say, lambda leg: heard_by.tell({"leg": leg}))
+    if by_hand:
+        heard_by.tell({"accepted": accepted.brief(verdict)})
     if arguments.format == "json":
         print(json.dumps(accepted.encode(verdict), indent=2))
     elif arguments.format == "line":
@@ -66,6 +82,11 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(accepted.render(verdict))
     return ExitCode.OK if verdict.ok else ExitCode.ILL
+
+
+def _stop(number: int, _frame: object) -> None:
+    """As Ctrl-C does: the prompt that is under way is taken out of ComfyUI's hands."""
+    raise Stopped(number)
 
 
 def _wanted(arguments: argparse.Namespace) -> accept.Wanted:

@@ -11,7 +11,9 @@
     verified   and what came out was found good (`accepted`)
     ready      the app can be given work (`ready`)
 
-Each leg lasts from the end of the one before it, in the order in which they were reached. An app without a recipe has three of them.
+Each leg lasts from the end of the one before it, in the order in which they were reached. An app without a recipe has three of them. From `device`
+to `verified` each one cannot be over before those that stand above it: checks that are put at the same moment are answered in any order, and
+the first answer counts for all that it implies.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from firstlight.journal.event import LONGEST_BOOT, Event
 
 # What others may report, in their order.
 REPORTED = ("device", "port", "nodes", "worker", "prompt", "executed")
+_ORDER = ("cuda", "process", *REPORTED, "verified", "ready")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +64,13 @@ def legs(events: Sequence[Event]) -> tuple[Leg, ...]:
         name = _name(event)
         if name is not None and name not in reached:
             reached[name] = event.since_start
+    implied = float("inf")
+    for name in ("verified", *reversed(REPORTED)):
+        if name in reached:
+            reached[name] = implied = min(reached[name], implied)
     found: list[Leg] = []
     before = 0.0
-    for name, at in sorted(reached.items(), key=lambda item: item[1]):
+    for name, at in sorted(reached.items(), key=lambda item: (item[1], _ORDER.index(item[0]))):
         found.append(Leg(name=name, at=at, seconds=round(max(0.0, at - before), 4)))
         before = at
     return tuple(found)
@@ -85,8 +92,16 @@ def _name(event: Event) -> str | None:
 def accepted(events: Sequence[Event]) -> Accepted | None:
     """The last acceptance; None where there was none."""
     event = next((event for event in reversed(events) if event.kind == "accepted"), None)
-    if event is None:
-        return None
+    return None if event is None else _accepted(event)
+
+
+def verified(events: Sequence[Event]) -> Accepted | None:
+    """The first generation that was found good; None where there is none yet."""
+    event = next((event for event in events if event.kind == "accepted" and event.data.get("ok") is True), None)
+    return None if event is None else _accepted(event)
+
+
+def _accepted(event: Event) -> Accepted:
     cold, gates, seconds = event.data.get("cold"), event.data.get("gates"), event.data.get("seconds")
     named = [gate for gate in gates if isinstance(gate, dict)] if isinstance(gates, list) else []
     return Accepted(
@@ -97,11 +112,6 @@ def accepted(events: Sequence[Event]) -> Accepted | None:
         words=str(event.data.get("words", "")),
         after=event.since_start,
     )
-
-
-def verified_after(events: Sequence[Event]) -> float | None:
-    """Seconds from the start of the boot to the first verified generation; None where there is none yet."""
-    return next((event.since_start for event in events if event.kind == "accepted" and event.data.get("ok") is True), None)
 
 
 def slowest(events: Sequence[Event], now: float) -> tuple[str, float]:

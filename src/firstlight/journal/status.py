@@ -74,6 +74,7 @@ class Status:
     move: str | None  # what was last said of that
     legs: tuple[Leg, ...]  # of the way to the first verified generation
     verified_after: float | None  # seconds from the start to that
+    verified_cold: bool | None  # what made it had run nothing before; None where that is not known
     accepted: Accepted | None  # what the last acceptance has found
     late: str | None  # that it took longer than its budget, and which leg was the slowest
     code: int | None  # firstlight's own exit code, once it has ended
@@ -101,6 +102,7 @@ def status(events: Sequence[Event]) -> Status:
     holding = _since(events, "hold", ("retry", "end"))
     running = _since(events, "app-started", ("app-exited",))
     move = _since(events, "relocation", ("hold", "retry", "end"))
+    verified = legs.verified(events)
     return Status(
         boot=events[0].boot,
         stage=stage,
@@ -127,7 +129,8 @@ def status(events: Sequence[Event]) -> Status:
         moving=move is not None and move.data.get("step") not in ("cannot", "undone"),
         move=_text(move.data.get("words")) if move is not None else None,
         legs=legs.legs(events),
-        verified_after=legs.verified_after(events),
+        verified_after=None if verified is None else verified.after,
+        verified_cold=None if verified is None else verified.cold,
         accepted=legs.accepted(events),
         late=_text(_last(events, "over-budget", "words")),
         code=_number(_last(events, "end", "code")),

@@ -78,7 +78,8 @@ def _of_legs(event: Event) -> tuple[str, ...]:
     if event.kind == "leg":
         return (f"{data.get('name')} {after}",)
     if event.kind == "accepted":
-        return (f"{'verified' if data.get('ok') is True else 'not accepted'} {after}",)
+        models = ", cold" if data.get("cold") is True else ", cached" if data.get("cold") is False else ""
+        return (f"{'verified' if data.get('ok') is True else 'not accepted'} {after}{models}",)
     return (f"over the budget, longest: {data.get('leg')}",) if event.kind == "over-budget" else ()
 
 

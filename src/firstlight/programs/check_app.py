@@ -8,7 +8,7 @@
 `checked` comes when a check has first been judged in this life of the app and when it turns: well after one success, failed after `threshold`
 failures in a row. Until the first success, and for `start_period` at most, failures do not count, and a check is put every `start_interval`, more slowly
 the longer that lasts: the end of a cold start is noticed at most a hundredth of its time too late. `waiting` says how far a check came that is not judged yet,
-once for each change of words.
+once for each change of words. A check that is `last` is put while all the others are well, and not before.
 
 Each check has a thread, which sleeps until it is told to ask (put_check.py). That costs 20 KiB, and what blocks there, such as a name that is
 not resolved or a program on a dead disk, blocks nobody else. The main thread keeps the time. At its timeout an attempt is cut: its connection is
@@ -42,6 +42,7 @@ class Course:
         self.thread: Optional[threading.Thread] = None
         self.attempt: Optional[Attempt] = None
         self.life: Optional[int] = None
+        self.before: List[Course] = []  # those that must be well first
         self.begin(None)
 
     def begin(self, life: Optional[int]) -> None:
@@ -62,6 +63,8 @@ class Course:
             return None
         if self.attempt is not None and not self.attempt.judged:
             return self.attempt.deadline
+        if self.attempt is None and not all(other.known for other in self.before):
+            return None
         return self.due
 
     def look(self) -> None:
@@ -174,6 +177,9 @@ class Checker:
             order = json.loads(line)
             if "checks" in order:
                 self.courses = self.courses or [Course(check, self.done) for check in order["checks"]]
+                first = [course for course in self.courses if not course.check.get("last")]
+                for course in self.courses:
+                    course.before = [] if course in first else first
             elif order["order"] in ("start", "stop"):
                 life = order["life"] if order["order"] == "start" else None
                 for course in self.courses:

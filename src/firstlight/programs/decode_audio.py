@@ -2,7 +2,7 @@
 
 arguments   FILE SAMPLES         the second is written: for each channel, all of its samples as 32-bit floats of this machine
 answer      {"rate": …, "channels": …, "samples": …}      samples of one channel
-            {"unknown": "…"}                              there is no PyAV
+            {"unknown": "…"}                              there is no PyAV, or no room for the samples
             {"broken": "…"}                               the file cannot be decoded
 """
 
@@ -29,9 +29,13 @@ def decode(source: str, target: str) -> Dict[str, Any]:
                     for number, plane in enumerate(piece.planes):
                         planes[number] += bytes(plane)[: piece.samples * 4]
     except Exception as error:
-        return {"broken": "{}: {}".format(type(error).__name__, error)}
-    with open(target, "wb") as file:
-        file.writelines(planes)
+        # What libav says has the name of the file in it, which is ours and means nothing to anybody.
+        return {"broken": getattr(error, "strerror", None) or "{}: {}".format(type(error).__name__, error)}
+    try:
+        with open(target, "wb") as file:
+            file.writelines(planes)
+    except OSError as error:
+        return {"unknown": "{}: {}".format(target, error.strerror)}
     return {"rate": rate, "channels": channels, "samples": len(planes[0]) // 4}
 
 

@@ -19,7 +19,7 @@ def sentence(verdict: Verdict) -> str:
     """The verdict in one line."""
     last = verdict.attempts[-1]
     tried = f"{len(verdict.attempts)} seed{'s' * (len(verdict.attempts) > 1)}"
-    took = f"{verdict.seconds:.1f} s, {'cold' if verdict.cold else 'warm'}, {tried}"
+    took = f"{verdict.seconds:.1f} s, {'cold' if verdict.cold else 'cached'}, {tried}"
     if not verdict.ok:
         failed = "; ".join(f"{one.gate}: {one.words}" for one in last.findings if one.outcome is Outcome.FAILED)
         return f"not accepted ({took}): {failed}"

@@ -60,8 +60,12 @@ def _boot(view: View) -> Iterator[Metric]:
     legs = {(leg.name,): leg.seconds for leg in view.status.legs}
     yield _gauge("leg_duration_seconds", "How long each leg of the way to the first verified generation took.", ("leg",), legs)
     if view.status.verified_after is not None:
+        models = {None: "unknown", True: "cold", False: "cached"}[view.status.verified_cold]
         yield _gauge(
-            "first_generation_seconds", "From the start to the first generation that was found good.", (), {(): view.status.verified_after}
+            "first_generation_seconds",
+            "From the start to the first generation that was found good.",
+            ("models",),
+            {(models,): view.status.verified_after},
         )
     if view.status.accepted is not None:
         yield _gauge("accepted", "Whether the last acceptance was passed.", (), {(): float(view.status.accepted.ok)})

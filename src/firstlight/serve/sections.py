@@ -126,7 +126,7 @@ def _row(bar: Bar) -> Html:
 
 
 def legs(view: View) -> Html | None:
-    """The way to the first verified generation, and how long each leg of it took."""
+    """The way to a ready app, and with an acceptance to the first verified generation; and how long each leg of it took."""
     stands = view.status
     if not stands.legs:
         return None
@@ -136,18 +136,18 @@ def legs(view: View) -> Html | None:
     ]
     if stands.accepted is not None:
         kind, state = ("well", "accepted") if stands.accepted.ok else ("bad", "not accepted")
-        temperature = {None: "", True: "cold", False: "cached"}[stands.accepted.cold]
         gates = ", ".join(f"{name} {_PASSED[ok]}" for name, ok in stands.accepted.gates)
-        rows.append(tag("li", badge(kind, state), tag("span", " · ".join(filter(None, (stands.accepted.words, temperature, gates))))))
+        rows.append(tag("li", badge(kind, state), tag("span", " · ".join(filter(None, (stands.accepted.words, gates))))))
     late = tag("p", stands.late, class_="small") if stands.late is not None else None
-    note = (
-        f"first verified generation after {seconds_in_words(stands.verified_after)}"
-        if stands.verified_after is not None
-        else "none verified yet"
-    )
-    return _section("legs", "First generation", tag("ul", *rows, class_="plain"), late, note=note)
+    generates = stands.accepted is not None or any(leg.name == "prompt" for leg in stands.legs)
+    note = "none verified yet" if generates else ""
+    if stands.verified_after is not None:
+        note = f"verified after {seconds_in_words(stands.verified_after)}{_MODELS[stands.verified_cold]}"
+    title = "First generation" if generates else "Legs of the start"
+    return _section("legs", title, tag("ul", *rows, class_="plain"), late, note=note)
 
 
+_MODELS = {None: "", True: ", cold", False: ", cached"}
 _PASSED = {None: "not checked", True: "passed", False: "failed"}
 
 

@@ -119,10 +119,11 @@ GROUPS = {
         Option("model", "", values.TEXT, "NAME", "a model that this node must offer"),
         Option(
             "budget",
-            "5m",
+            "0s",
             values.DURATION_OR_OFF,
             "TIME",
-            "how long it may take from the start until the app is ready before the boot counts as degraded; 0 for ever",
+            "how long it may take from the start until the app is ready, with --accept until it has spoken, before the boot counts as degraded; "
+            "0 for ever (ComfyUI: 5m)",
         ),
         Option("with", "", values.COMMAND, "COMMAND", "a command to keep running beside the app, from before the GPU is ready", many=True),
     ),

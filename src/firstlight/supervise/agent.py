@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from firstlight.journal import journal as boot_journal
+from firstlight.journal import journal as boot_journal, legs
 from firstlight.supervise.resident import Resident, line
 from firstlight.system import clock, instance as instances
 from firstlight.system.loop import Requested, module
@@ -108,7 +108,9 @@ class Agent:
         elif step == "told" and isinstance(said.get("event"), dict):
             event = dict(said["event"])
             if event.pop("kind", None) == "leg":
-                self._journal.note("leg", name=str(event.get("name")))
+                # The way to the first generation is gone once, however often one is put to the test later.
+                if event.get("name") not in {leg.name for leg in legs.legs(self._journal.events)}:
+                    self._journal.note("leg", name=str(event.get("name")))
             else:
                 self._journal.note("accepted", **{name: event.get(name) for name in _OF_ACCEPTANCE})
         elif step == "listening":

@@ -15,6 +15,9 @@ from firstlight.supervise.companions import Companion
 from firstlight.system.loop import program
 from firstlight.system.process import verb
 
+# In the command of a check: stands for our control socket, which is there no earlier than the run.
+CONTROL = "{control}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
@@ -69,7 +72,7 @@ def choose(settings: Settings, command: Sequence[str]) -> Chosen:
 
 
 def _acceptance(settings: Settings, recipe: App | None, port: int) -> Check:
-    """The last readiness check: what `firstlight accept` says, once it has said yes. It waits for ComfyUI by itself.
+    """The last readiness check: what `firstlight accept` says, once it has said yes.
 
     Raises:
         UsageError, SettingsError: it is wanted of another app, or its words make no sense.
@@ -82,7 +85,7 @@ def _acceptance(settings: Settings, recipe: App | None, port: int) -> Check:
         raise settings.wrong("accept", f"{settings.accept!r}: {error}") from None
     if not words or words[0].startswith("-"):
         raise settings.wrong("accept", f"{settings.accept!r}: it begins with the name of a workflow's file")
-    ours = (f"--url=http://127.0.0.1:{port}", "--wait=1h", "--format=line")
+    ours = (f"--url=http://127.0.0.1:{port}", "--wait=1h", "--format=line", f"--control={CONTROL}")
     return Check(
         name="accept",
         level=Level.READY,
@@ -90,12 +93,18 @@ def _acceptance(settings: Settings, recipe: App | None, port: int) -> Check:
         command=tuple(verb("accept", *ours, f"--workflow={words[0]}", *words[1:])),
         tells=True,
         once=True,
+        last=True,  # a prompt that loads a model for minutes would hold up every other one
         # Each try is several generations: the first one counts, and after a no there is another one in a while.
         threshold=1,
         start_period=0.0,
         period=600.0,
         timeout=7200.0,
     )
+
+
+def with_control(check: Check, path: str) -> Check:
+    """The check with the control socket at `path`; empty where there is none."""
+    return replace(check, command=tuple(word.replace(CONTROL, path) for word in check.command)) if check.tells else check
 
 
 def _judge_node(settings: Settings, recipe: App | None) -> None:

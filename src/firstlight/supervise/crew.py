@@ -47,11 +47,16 @@ def build(
     theirs = {*notify.OURS, *notify.PASSED, *own_settings.NOT_FOR_APPS}
     environment = {name: value for name, value in variables.items() if name and "=" not in name and name not in theirs}
     patterns = cuda_lines.PATTERNS if chosen is None or chosen.recipe is None else chosen.recipe.patterns
+    instance = None if settings.dry_run else instances.create(journal.boot, settings.run_dir, variables)
+    if any(check.tells for check in checks):
+        from firstlight.supervise.chosen import with_control
+
+        control = os.path.join(instance, instances.CONTROL) if instance else ""
+        checks = tuple(with_control(check, control) for check in checks)
     checker = Checker(loop, journal, environment, checks, patterns, ready_timeout=settings.ready_timeout)
     crew = Crew(loop, journal, settings, checker, tell, started_with=frozenset(variables))
     if settings.dry_run:
         return crew
-    instance = instances.create(journal.boot, settings.run_dir, variables)
     if instance is None and settings.run_dir:
         tell(f"cannot make a directory under {settings.run_dir}: there will be no control socket and no local copy of the output")
     manager = notify.manager(loop, variables, settings.probe_timeout)

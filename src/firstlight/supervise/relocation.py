@@ -5,7 +5,6 @@ The child knows the control plane; we know the child. What it owes while it work
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING
 
@@ -67,17 +66,12 @@ class Relocation:
             self._take_end(happening.process)
 
     def _take_steps(self, process: Process) -> None:
-        for text in process.drain_lines():
-            try:
-                said = json.loads(text)
-            except ValueError:
-                continue
-            if isinstance(said, dict):
-                pod = said.get("pod")
-                words = str(said.get("words") or f"this pod is {pod} now")
-                self._journal.note(
-                    "relocation", step=str(said.get("step")), words=words[:_LONGEST_WORDS], pod=pod if isinstance(pod, str) else None
-                )
+        for said in process.drain_objects():
+            pod = said.get("pod")
+            words = str(said.get("words") or f"this pod is {pod} now")
+            self._journal.note(
+                "relocation", step=str(said.get("step")), words=words[:_LONGEST_WORDS], pod=pod if isinstance(pod, str) else None
+            )
 
     def _take_end(self, process: Process) -> None:
         """It ends well only with our own end; every other end leaves us where we are."""

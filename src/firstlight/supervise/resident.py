@@ -120,13 +120,8 @@ class Resident:
                 self._died(_how(happening.process), for_good=happening.process.status == _FOR_GOOD)
 
     def _take_answers(self, process: Process) -> None:
-        for text in process.drain_lines():
-            try:
-                said = json.loads(text)
-            except ValueError:
-                continue
-            if isinstance(said, dict):
-                self._answer(said)
+        for said in process.drain_objects():
+            self._answer(said)
 
     def _died(self, how: str, *, for_good: bool = False) -> None:
         self._ended(how)

@@ -64,6 +64,15 @@ def latest(variables: Mapping[str, str], run_dir: str = "") -> str:
     raise UsageError(f"cannot find a running firstlight: there is no instance under {', '.join(places)}")
 
 
+def running(variables: Mapping[str, str], run_dir: str = "") -> str | None:
+    """The directory of the latest instance that runs; None where none does."""
+    try:
+        directory = latest(variables, run_dir)
+    except UsageError:
+        return None
+    return directory if _runs(directory) else None
+
+
 def _instances(place: str, *, named: bool) -> list[str]:
     """The instance directories under a run directory that are ours, oldest first. Their names begin with the time."""
     try:

@@ -6,6 +6,7 @@ A second reaper anywhere would steal exit codes: a crash would look like a succe
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import sys
 
@@ -15,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
     from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
 else:
     import _signal as signal  # `signal` itself would import enum, at twice the cost of this whole room
 
@@ -71,6 +73,18 @@ class Process:
         lines = self.lines()
         del self.output[: self.output.rfind(b"\n") + 1]
         return lines
+
+    def drain_objects(self) -> list[dict[str, Any]]:
+        """Those of the drained lines that are JSON objects; what else it printed is nobody's."""
+        objects = []
+        for text in self.drain_lines():
+            try:
+                said = json.loads(text)
+            except ValueError:
+                continue
+            if isinstance(said, dict):
+                objects.append(said)
+        return objects
 
     def take_output(self, piece: bytes) -> None:
         """Keep what it printed on stdout, as far as there is room."""

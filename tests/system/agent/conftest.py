@@ -18,6 +18,8 @@ import pytest
 
 from firstlight.system import process
 
+from .chromium import Browser, program
+
 BOOT = "20261124T050000Z-abcd"
 AT = "2026-11-24T05:00:00.000Z"
 
@@ -150,6 +152,16 @@ class Agent:
             return ""
         with self.popen.stderr as error:
             return error.read().decode()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One browser for all tests of a file."""
+    if program() is None:
+        pytest.skip("Chromium is needed to see the page (Debian package chromium)")
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .chromium import Browser, program
+from .chromium import Browser
 from .conftest import Agent, tell_a_healthy_boot
 
 Start = Callable[..., Agent]
@@ -53,15 +53,6 @@ STRUCTURE = """(() => ({
   live: [...document.querySelectorAll("[aria-live], [role=status], [role=alert]")].filter(e => !e.hidden).map(e => e.id),
   twice: [...document.querySelectorAll("[id]")].map(e => e.id).filter((id, place, all) => all.indexOf(id) !== place),
 }))()"""
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    if program() is None:
-        pytest.skip("Chromium is needed to see the page (Debian package chromium)")
-    browser = Browser(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
 
 
 @pytest.fixture

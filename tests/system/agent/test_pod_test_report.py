@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,18 +12,9 @@ from firstlight.fleet.record import Mode, Plan
 from firstlight.fleet.verify import Leg
 from firstlight.report.pods import page as report
 
-from .chromium import Browser, program
+from .chromium import Browser
 
 AT = "2026-11-24T08:00:00.000Z"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    if program() is None:
-        pytest.skip("Chromium is needed to see the page (Debian package chromium)")
-    browser = Browser(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
 
 
 @pytest.fixture

@@ -67,3 +67,12 @@ def test_where_the_models_are_not_there_that_is_said_of_each() -> None:
     assert not isinstance(heard, str)
     assert heard.speech == heard.words_unknown == heard.similarity == heard.quality == "faster_whisper is not installed there"
     assert hearing.listen(hearing.Ears("/bin/false", False, ""), b"", None) == "its process has ended with 1: "
+
+
+def test_a_machine_that_lacks_something_says_nothing_about_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(hearing.JudgeError, match="cannot decode it: /no/such/ffmpeg: No such file or directory"):
+        hearing.decode(hearing.Ears(sys.executable, False, "/no/such/ffmpeg"), b"fLaC")
+    monkeypatch.setattr("tempfile.tempdir", "/no/such/folder")  # as where no file can be written
+    with pytest.raises(hearing.JudgeError, match=r"cannot decode it: /no/such/folder/.*: No such file or directory"):
+        hearing.decode(hearing.Ears(sys.executable, True, ""), b"fLaC")
+    assert str(hearing.listen(NOBODY, b"", None)).startswith("/no/such/folder/")

@@ -64,7 +64,28 @@ def test_what_comes_after_the_first_readiness_changes_no_leg() -> None:
     ]
 
     assert named(*later) == named(*WHOLE)
-    assert legs.verified_after(events(*later)) == 42.1
+    found = legs.verified(events(*later))
+    assert found is not None
+    assert (found.after, found.cold) == (42.1, True)
+
+
+def test_what_was_answered_first_counts_for_all_that_it_implies() -> None:
+    """The checks of a moment are answered in any order, and what an acceptance tells takes another way than its verdict."""
+    turned = [
+        BOOT,
+        STARTED,
+        (2.0, "leg", {"name": "nodes"}),
+        (2.1, "leg", {"name": "port"}),
+        (2.2, "leg", {"name": "device"}),
+        (3.0, "leg", {"name": "prompt"}),
+        (5.0, "accepted", {"ok": True}),
+        (5.1, "leg", {"name": "executed"}),
+        (5.2, "ready", {}),
+    ]
+
+    assert [(leg.name, leg.at) for leg in legs.legs(events(*turned))] == [
+        ("process", 0.5), ("device", 2.0), ("port", 2.0), ("nodes", 2.0), ("prompt", 3.0), ("executed", 5.0), ("verified", 5.0), ("ready", 5.2),
+    ]  # fmt: skip
 
 
 def test_an_acceptance_by_hand_comes_after_readiness() -> None:
@@ -111,7 +132,7 @@ def test_a_journal_that_was_damaged_is_read_all_the_same() -> None:
 
 def test_the_status_has_them_and_a_boot_over_its_budget_is_degraded() -> None:
     well = status(events(*WHOLE))
-    assert (well.condition, well.verified_after, well.late) == (Condition.HEALTHY, 42.1, None)
+    assert (well.condition, well.verified_after, well.verified_cold, well.late) == (Condition.HEALTHY, 42.1, True, None)
     assert well.legs[0] == Leg(name="cuda", at=0.4, seconds=0.4)
     assert well.accepted is not None
     assert (well.accepted.cold, well.accepted.gates) == (True, (("rate", True),))
@@ -124,4 +145,4 @@ def test_the_timeline_tells_of_them() -> None:
     words = [word for span in timeline.timeline(events(*WHOLE)) for word in span.words]
 
     assert "device after 5.5 s" in words
-    assert "verified after 42.1 s" in words
+    assert "verified after 42.1 s, cold" in words

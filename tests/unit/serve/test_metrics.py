@@ -68,7 +68,7 @@ def test_the_metrics_say_what_the_view_says() -> None:
     assert found["firstlight_check_ok"] == {(("check", "http"), ("level", "ready")): 1}
     legs = {leg: seconds for ((_, leg),), seconds in found["firstlight_leg_duration_seconds"].items()}
     assert legs == {"cuda": 3, "process": 2, "ready": 2, "prompt": 4, "verified": 1}
-    assert found["firstlight_first_generation_seconds"] == {(): 12}
+    assert found["firstlight_first_generation_seconds"] == {(("models", "cold"),): 12}
     assert found["firstlight_accepted"] == {(): 1}
     assert found["firstlight_over_budget"] == {(): 1}
     assert found["firstlight_stage_duration_seconds"][("stage", "probe"),] == 1

@@ -31,7 +31,7 @@ def start(loop: Loop, script: str, before_stop: Callable[[str], object] = bool) 
 
 
 def test_a_stop_signal_that_waits_starts_nothing(loop: Loop, capfd: pytest.CaptureFixture[str]) -> None:
-    os.kill(os.getpid(), signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
     with pytest.raises(Stopped):
         start(loop, "echo started")
     assert capfd.readouterr().out == ""
@@ -40,8 +40,8 @@ def test_a_stop_signal_that_waits_starts_nothing(loop: Loop, capfd: pytest.Captu
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS])
 def test_our_own_faults_are_not_forwarded(loop: Loop, number: int) -> None:
     running = start(loop, "trap 'exit 4' USR1; while :; do sleep 0.01; done")
-    os.kill(os.getpid(), number)
-    os.kill(os.getpid(), signal.SIGUSR1)  # comes later, and is forwarded
+    signal.raise_signal(number)
+    signal.raise_signal(signal.SIGUSR1)  # comes later, and is forwarded
     running.watch(lambda requested: False)
     running.end_leftovers()
     assert running.exit_code in {4, 128 + signal.SIGUSR1}  # as USR1 finds the trap set or not; never that of the fault
@@ -59,12 +59,12 @@ def test_what_must_know_of_a_stop_knows_it_before_the_app(loop: Loop) -> None:
 
     def before_stop(_: str) -> None:
         seen.append(pending(running.process.pid))
-        os.kill(os.getpid(), signal.SIGTERM)  # the second one ends the grace
+        signal.raise_signal(signal.SIGTERM)  # the second one ends the grace
 
     running = start(loop, "exec sleep 1000", before_stop)
     os.kill(running.process.pid, signal.SIGSTOP)
     loop.wait_for(lambda: running.process.suspended, None)
-    os.kill(os.getpid(), signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
     running.watch(lambda requested: False)
     assert seen == [0]
     assert running.exit_code == 128 + signal.SIGKILL
@@ -74,7 +74,7 @@ def test_a_stop_signal_that_comes_while_the_app_is_killed_counts(loop: Loop) -> 
     journal = Journal(loop, None, {}, started=0.0)
 
     def signal_us(_: str) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)  # it is told of the kill at the moment of it
+        signal.raise_signal(signal.SIGTERM)  # it is told of the kill at the moment of it
 
     chosen = settings.load({}, {}).changed(grace=0.0)
     running = app.App(loop, ["sleep", "1000"], os.environ, chosen, journal, signal_us, before_stop=lambda reason: None)
@@ -98,7 +98,7 @@ def test_a_stop_that_comes_while_it_is_stopped_for_a_restart_leaves_the_app_its_
     assert os.read(reading, 100) == b"ready\n"
     running.stop("a restart")
     assert os.read(reading, 100) == b"1\n"
-    os.kill(os.getpid(), signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
     running.watch(lambda requested: False)
     os.close(reading)
     os.close(writing)

@@ -106,13 +106,13 @@ def test_a_child_is_killed_when_it_ignores_the_request(loop: Loop) -> None:
 
 
 def test_a_stop_signal_ends_a_wait_and_the_grace(loop: Loop) -> None:
-    os.kill(os.getpid(), signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
     with pytest.raises(Stopped) as stopped:
         loop.wait_for(lambda: False, None)
     assert stopped.value.signal == signal.SIGTERM
     process = loop.start(["/bin/sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1; done"], os.environ, name="stubborn")
     loop.wait_for(lambda: process.lines() == ["ready"], None)
-    os.kill(os.getpid(), signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
     loop.end(process, grace=3600)
     with pytest.raises(Stopped):  # it was kept for whoever takes the next turn
         loop.wait_for(lambda: False, None)
@@ -120,7 +120,7 @@ def test_a_stop_signal_ends_a_wait_and_the_grace(loop: Loop) -> None:
 
 def test_the_sender_of_a_signal_is_known(loop: Loop) -> None:
     run(loop, "kill -USR1 $PPID; sleep 0.01")
-    os.kill(os.getpid(), signal.SIGUSR2)
+    signal.raise_signal(signal.SIGUSR2)
     signals = [happening for happening in loop.turn(None) if isinstance(happening, Signalled)]
     assert [(taken.number, taken.sender, taken.from_kernel) for taken in signals] == [(signal.SIGUSR2, os.getpid(), False)]
 
@@ -207,7 +207,7 @@ def test_what_happened_while_somebody_lingered_is_taken_later(loop: Loop) -> Non
 
 
 def test_who_lingers_until_a_stop_does_not_begin_after_one(loop: Loop) -> None:
-    os.kill(os.getpid(), signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
     loop.linger(lambda: bool(loop._postponed), clock.now() + 0.1)
     loop.linger(lambda: False, clock.now() + 3600, until_stopped=True)
     with pytest.raises(Stopped):

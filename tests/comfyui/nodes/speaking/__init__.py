@@ -7,6 +7,7 @@ It needs: numpy and torch, which ComfyUI has.
 import os
 import subprocess
 import tempfile
+import time
 import wave
 
 import numpy as np
@@ -64,6 +65,16 @@ def bad_once(samples):
     return samples if len(BAD_ONCE) > 1 else np.zeros_like(samples)
 
 
+def slow(samples):
+    """As a model that takes its time, and looks whether it was interrupted."""
+    from comfy.model_management import throw_exception_if_processing_interrupted
+
+    for _ in range(3000):
+        throw_exception_if_processing_interrupted()
+        time.sleep(0.1)
+    return samples
+
+
 # Each makes of a good clip what comes out of a model that fails in one way.
 SPOIL = {
     "": lambda samples: samples,
@@ -81,6 +92,7 @@ SPOIL = {
     "raise": fail,
     "reversed": lambda samples: samples[::-1].copy(),
     "silence": np.zeros_like,
+    "slow": slow,
     "tone": lambda samples: 0.3 * np.sin(np.arange(len(samples)) / 8),
     "wrong": lambda samples: speak("Please call Stella, and ask her to bring these things with her from the store.")[0],
 }
