@@ -5,6 +5,7 @@ The nodes bear the names and inputs of both packs of VibeVoice (nodes/speaking),
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
