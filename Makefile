@@ -37,7 +37,9 @@ test: .venv/ready programs wanted ## run the test suite (PYTEST="-k name" narrow
 	@$(PYTHON) -m pytest $(PYTEST)
 
 .PHONY: speech
-speech: .venv/ready programs wanted ## test `accept` with a real ComfyUI, a real voice and models that listen
+speech: .venv/ready programs wanted ## test `accept` with a real ComfyUI, real voices and VibeVoice's own code (FULL=1: with all models that listen)
+	@sh tools/bring_programs.sh --wanted espeak-ng flite
+	$(if $(FULL),@sh tools/bring_speech.sh full)
 	@$(PYTHON) -m pytest -m speech $(PYTEST)
 
 ##@ For whoever changes something
@@ -62,7 +64,8 @@ bench: .venv/ready programs build beside ## measure, what needs a GPU too where 
 	@$(PYTHON) bench/run.py fleet --firstlight "python3 -I -S dist/firstlight.pyz" --rounds 3
 
 .PHONY: soak
-soak: .venv/ready programs ## let it live through a hard hour, as root (SOAK=10m is shorter); the docs take their page from it
+soak: .venv/ready programs ## `make speech` with all models, then a hard hour as root (SOAK=10m is shorter); the docs take their page from it
+	@$(MAKE) speech FULL=1
 	@$(PYTHON) tests/soak/soak.py --time $(or $(SOAK),1h)
 
 .PHONY: build
@@ -72,9 +75,9 @@ build: .venv/ready ## build the wheel and the one file into dist/
 
 .PHONY: lock
 lock: .tools/uv/ready ## resolve the requirements anew (UPGRADE=1 takes the newest versions)
-	@for name in uv runtime dev bench comfyui-app comfyui speech; do \
+	@for name in uv runtime dev bench comfyui-app comfyui speech vibevoice vibevoice-mixed vibevoice-newest; do \
 	    printf 'firstlight: locking requirements/%s.txt\n' "$$name" >&2; \
-	    case $$name in comfyui-app) more=--no-deps;; comfyui) more='--excludes comfyui.excludes';; *) more=;; esac; \
+	    case $$name in comfyui-app | vibevoice | vibevoice-mixed) more=--no-deps;; comfyui | vibevoice-newest) more="--excludes $$name.excludes";; *) more=;; esac; \
 	    (cd requirements && UV_CACHE_DIR=../.tools/cache ../.tools/uv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.10 \
 	        --fork-strategy fewest --no-header --no-annotate --no-emit-index-url --no-emit-find-links $$more $(if $(UPGRADE),--upgrade) \
 	        "$$name.in" --output-file "$$name.txt") || exit 1; \

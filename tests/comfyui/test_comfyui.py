@@ -179,3 +179,19 @@ def test_where_its_frontend_is_missing_it_is_said_before_the_start(start_as_pid1
     kinds = [event["kind"] for event in comfyui.events("app-fault", "app-started")]
     assert kinds == ["app-fault", "app-started"]
     assert "comfyui-frontend-package is not installed" in comfyui.printed()
+
+
+def test_a_manager_that_fetches_before_the_port_opens_is_named_with_its_setting(start_as_pid1: Start, tmp_path: Path) -> None:
+    settings = tmp_path / "user/default/ComfyUI-Manager/config.ini"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("[default]\nnetwork_mode = public\n")
+    comfyui = start_as_pid1(options=[PATIENT], nodes=["waiting_manager"], flags=["--cpu", f"--user-directory={tmp_path / 'user'}"])
+
+    (fault,) = comfyui.wait(lambda: comfyui.events("app-fault"))
+    assert fault["fault"] == "manager-blocks-start"
+    setting = f"(network_mode = public in {settings})"
+    assert fault["sentence"].startswith(f"ComfyUI-Manager fetches before the app serves {setting}: FETCH ComfyRegistry Data: ")
+    assert not comfyui.events("ready")
+    (tmp_path / "has-answered").touch()
+    comfyui.wait(lambda: comfyui.events("ready"))
+    assert comfyui.stop() == 0

@@ -367,12 +367,10 @@ def run_case(name: str, firstlight: list[str], out: Path) -> Result:
     return result
 
 
-def in_a_process_of_its_own(name: str, firstlight: list[str], out: Path) -> Result:
-    """Run this program again for one case: it may leave namespaces for good."""
-    out.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, str(HERE / "life_cases.py"), "--case", name, "--firstlight", shlex.join(firstlight), "--out", str(out)]
+def in_a_process_of_its_own(name: str, command: list[str], limit: float = 4 * PATIENCE) -> Result:
+    """Run a program again for one case, since it may leave namespaces for good; it prints the result last."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=4 * PATIENCE)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=limit)
         if done.returncode:
             return Result(name, "fail", [f"the case itself: {done.stderr[-500:]}"])
         return Result(**json.loads(done.stdout.splitlines()[-1]))
@@ -421,7 +419,10 @@ def main() -> int:
         return 2
     results = []
     for name in arguments.only or CASES:
-        results.append(in_a_process_of_its_own(name, firstlight, arguments.out / name))
+        out = arguments.out / name
+        out.mkdir(parents=True, exist_ok=True)
+        again = [sys.executable, str(HERE / "life_cases.py"), "--case", name, "--firstlight", shlex.join(firstlight), "--out", str(out)]
+        results.append(in_a_process_of_its_own(name, again))
         shown = {key: value for key, value in results[-1].measured.items() if key not in ("said", "conditions")}
         print(f"{results[-1].verdict:8} {name}: {'; '.join(results[-1].complaints) or shown}", flush=True)
         data = [dataclasses.asdict(result) for result in results]

@@ -4,7 +4,14 @@ import sys
 import types
 
 
-class Absent:
+class AbsentType(type):
+    """Its classes have every name too, as an enumeration's members are had."""
+
+    def __getattr__(cls, name):
+        return give(name)
+
+
+class Absent(metaclass=AbsentType):
     """What every name stands for."""
 
     def __init__(self, *arguments, **named):

@@ -1,5 +1,5 @@
 """Nodes that really speak, under the names and with the inputs of both packs of VibeVoice, which cannot be had here. Piper speaks, in a process
-and an interpreter of its own (SPEECH_PYTHON). What VOICE says first, in brackets, is how it fails: "[nan] Hello.".
+and an interpreter of its own (SPEECH_PYTHON). What the text says first, in brackets, is how it fails: "[nan] Hello."; or who speaks instead.
 
 It needs: numpy and torch, which ComfyUI has.
 """
@@ -17,24 +17,42 @@ SAID = {}
 BAD_ONCE = []
 
 
-def speak(text):
+def by_flite(voice):
+    return lambda name, text: ["flite", "-voice", voice, "-o", name, "-t", text]
+
+
+def by_piper(name, text):
+    return [os.environ["SPEECH_PYTHON"], os.path.join(os.path.dirname(__file__), "speak.py"), name, text]
+
+
+# Other people than the one whose voice is cloned.
+OTHERS = {
+    "espeak": lambda name, text: ["espeak-ng", "-w", name, text],
+    "kal": by_flite("kal"),
+    "rms": by_flite("rms"),
+    "slt": by_flite("slt"),
+}
+
+
+def speak(text, by=by_piper):
     """The samples and the rate of a sentence; said once, since it costs seconds."""
-    if text not in SAID:
+    if (text, by) not in SAID:
         with tempfile.TemporaryDirectory() as folder:
             name = os.path.join(folder, "said.wav")
-            subprocess.run([os.environ["SPEECH_PYTHON"], os.path.join(os.path.dirname(__file__), "speak.py"), name, text], check=True)
+            subprocess.run(by(name, text), check=True)
             with wave.open(name) as file:
                 samples = np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32768
-                SAID[text] = samples, file.getframerate()
-    return SAID[text]
+                SAID[text, by] = samples, file.getframerate()
+    return SAID[text, by]
 
 
 def noise(samples, level):
     return np.random.default_rng(7).normal(0, level, len(samples))
 
 
-def nan_in(samples):
-    return np.concatenate([samples[: len(samples) // 3], np.full(len(samples) // 6, np.nan), samples[len(samples) // 2 :]])
+def nan_in(samples, share):
+    first = int(len(samples) * (1 - share) / 2)
+    return np.concatenate([samples[:first], np.full(int(len(samples) * share), np.nan), samples[first + int(len(samples) * share) :]])
 
 
 def fail(samples):
@@ -60,12 +78,14 @@ def slow(samples):
 # Each makes of a good clip what comes out of a model that fails in one way.
 SPOIL = {
     "": lambda samples: samples,
+    "cancelled": lambda samples: np.zeros(22050),
     "clipped": lambda samples: np.clip(samples * 8, -1, 1),
     "cut": lambda samples: samples[: len(samples) // 2],
     "first-bad": bad_once,
     "looped": lambda samples: np.tile(samples, 3),
-    "nan": nan_in,
+    "nan": lambda samples: nan_in(samples, 1 / 6),
     "nan-all": lambda samples: np.full_like(samples, np.nan),
+    "nan-half": lambda samples: nan_in(samples, 1 / 2),
     "noise": lambda samples: noise(samples, 0.1),
     "noisy": lambda samples: samples + noise(samples, np.sqrt(np.mean(samples**2))),
     "quiet": lambda samples: samples * 3e-4,
@@ -104,8 +124,9 @@ class VibeVoiceSingleSpeakerNode:
 
     def generate(self, text, **_):
         how, _, said = text.strip().removeprefix("[").partition("] ") if text.lstrip().startswith("[") else ("", "", text)
-        samples, rate = speak(said)
-        return ({"waveform": torch.from_numpy(SPOIL[how](samples)).float()[None, None], "sample_rate": rate},)
+        samples, rate = speak(said, OTHERS.get(how, by_piper))
+        spoil = SPOIL["" if how in OTHERS else how]
+        return ({"waveform": torch.from_numpy(spoil(samples)).float()[None, None], "sample_rate": rate},)
 
 
 class VibeVoiceTTS(VibeVoiceSingleSpeakerNode):
