@@ -191,6 +191,25 @@ def test_what_cannot_be_moved_says_why(cloud, begin, more, words):
     assert list(cloud.world.pods) == [inside.pod.id]
 
 
+def test_a_pod_that_another_has_ordered_leaves_it_to_that_one(cloud, begin):
+    """What came of its own order would be nobody's, once it is ended for its fault."""
+    cloud.habits(pod_key="all")
+    original = cloud.pod()
+    inside = begin(env={"FIRSTLIGHT_TOKEN": cloud.token, MARK: f"0123456789abcdef:{original.id}"})
+    inside.says(f"it was made like {original.id}, which is still there, under the lease 0123456789abcdef")
+    assert inside.popen.poll() is None
+    assert set(cloud.world.pods) == {original.id, inside.pod.id}
+
+
+def test_a_pod_whose_original_has_gone_moves_itself(cloud, begin):
+    cloud.habits(pod_key="all")
+    cloud.world.hosts["good"] = hosts.Host(name="good")
+    inside = begin(env={"FIRSTLIGHT_TOKEN": cloud.token, MARK: "0123456789abcdef:gone"})
+    waiting.until(lambda: inside.pod.id in cloud.world.ended)
+    (new,) = marked(cloud)
+    assert new.env[MARK].endswith(f":{inside.pod.id}")
+
+
 def test_a_fault_that_is_not_the_hosts_moves_nothing_and_the_hold_says_so(cloud, begin):
     cloud.habits(pod_key="all")
     cloud.world.hosts["good"] = hosts.Host(name="good")
@@ -255,7 +274,8 @@ def test_an_order_to_try_again_undoes_the_move(cloud, begin):
 
 @pytest.mark.slow
 def test_a_real_pod_moves_itself_to_a_real_pod(real_cloud):
-    """Both are processes of the installed command; what the old one owes lies on the volume that both have."""
+    """All are processes of the installed command; what the old one owes lies on the volume that they have. The first one that it is given is sick as
+    well, and would move itself too: it is on trial, and leaves that to the old one."""
     world = real_cloud.world
     world.hosts.clear()
     world.hosts["bad"] = hosts.Host(name="bad", fault="uvm-open-fails")
@@ -266,8 +286,10 @@ def test_a_real_pod_moves_itself_to_a_real_pod(real_cloud):
     words[place:place] = ["--state-dir", "/workspace/.firstlight"]
     addresses = {"RUNPOD_API_URL": real_cloud.addresses["api"], "RUNPOD_PROXY_URL": real_cloud.addresses["proxy"]}
     old = real_cloud.pod(**{**body, "cmd": words, "env": {**body["env"], **addresses}})
+    world.hosts["sick as well"] = hosts.Host(name="sick as well", fault="uvm-open-fails")
     world.hosts["good"] = hosts.Host(name="good")
-    waiting.until(lambda: old.id in world.ended)
+    waiting.until(lambda: old.id in world.ended and len(world.ended) == 2)
     (new,) = world.pods.values()
     assert new.host.name == "good"
     assert new.mounts == old.mounts
+    assert {pod.host.name for pod in world.ended.values()} == {"bad", "sick as well"}

@@ -189,10 +189,12 @@ def page(machine: dict[str, str], results: list[dict[str, Any]]) -> str:
 def seen(measured: dict[str, Any]) -> str:
     """What a case measured, in a few words."""
     found = [f"{name}: {value}" for name, value in measured.items() if isinstance(value, (int, float))]
-    report = measured.get("report")
-    if report:
-        found.append(json.dumps(report.get("total", report.get("totals", {})))[:600].replace("|", "\\|"))
-    return "; ".join(found)
+    if "report" in measured:
+        total = measured["report"]["total"]
+        found.append(f"{total['proven']} of {total['cycles']} proven")
+        legs = {"to ready": total["to_ready"], **total["legs"]}
+        found += [f"{name} {times['p50']:.1f} s ({times['lowest']:.1f} to {times['highest']:.1f})" for name, times in legs.items() if times]
+    return ", ".join(found)
 
 
 def main() -> int:

@@ -149,7 +149,7 @@ async def create_and_prove(on: Ground, subject: Subject, number: int, body: Mapp
         async with on.finish():
             on.meter.begin(subject.id, subject.hourly, anyio.current_time())
             try:
-                made = await create.create(on.cloud, lease, body)
+                made = await create.create(on.cloud, lease, body, original=subject.id)
             except CloudError as error:
                 if not error.done:
                     on.meter.forget(subject.id)

@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 
-from firstlight.fleet.lease import MARK, TERMINATE, Duty, Lease
+from firstlight.fleet.lease import MARK, TERMINATE, Duty, Lease, made_under
 from firstlight.providers.runpod import shapes
 from firstlight.providers.runpod.client import Client, CloudError
 
@@ -24,15 +24,15 @@ SETTLED = _LONGEST_ORDER + _LONGEST_SEARCH
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 20.0
 
 
-async def create(cloud: Client, lease: Lease, body: Mapping[str, Any]) -> shapes.Pod:
-    """Order one pod, and give it; it is owed to be terminated. There is one POST, and never another for the same call.
+async def create(cloud: Client, lease: Lease, body: Mapping[str, Any], *, original: str) -> shapes.Pod:
+    """Order one pod like the original, and give it; it is owed to be terminated. There is one POST, and never another for the same call.
 
     Raises:
         CloudError: there is no pod. Where `done` was said of the answer, none has appeared for as long as one could.
         LeaseError: nothing was ordered.
     """
     others = lease.duties
-    marked = {**body, "env": {**(body.get("env") or {}), MARK: lease.id}}
+    marked = {**body, "env": {**(body.get("env") or {}), MARK: f"{lease.id}:{original}"}}
     lease.promise(*others, Duty(TERMINATE, None))
     made: tuple[shapes.Pod, ...]
     try:
@@ -74,7 +74,7 @@ async def _search(cloud: Client, lease: Lease, lost: CloudError) -> tuple[shapes
 
 def marked(pods: tuple[shapes.Pod, ...], lease_id: str) -> list[shapes.Pod]:
     """The pods that were made under a lease and are there."""
-    return [pod for pod in pods if pod.env.get(MARK) == lease_id and pod.status != shapes.TERMINATED]
+    return [pod for pod in pods if made_under(pod.env) == lease_id and pod.status != shapes.TERMINATED]
 
 
 def _passing(error: CloudError) -> bool:

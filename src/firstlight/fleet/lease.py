@@ -19,12 +19,22 @@ from firstlight import errors, settings
 from firstlight.fleet import state
 from firstlight.system import clock
 
-# The variable by which a pod tells under which lease it was made.
+# The variable by which a pod tells under which lease it was made, and like which pod: LEASE:POD.
 MARK = settings.LEASE
 
 START, STOP, TERMINATE = "start", "stop", "terminate"
 
 _SUFFIX = ".json"
+
+
+def made_under(variables: Mapping[str, str]) -> str:
+    """The lease under which a pod with these variables was made; empty for none. Pure."""
+    return variables.get(MARK, "").partition(":")[0]
+
+
+def made_like(variables: Mapping[str, str]) -> str:
+    """The pod like which it was made under a lease: it is on trial as long as that one is there. Empty for none. Pure."""
+    return variables.get(MARK, "").partition(":")[2]
 
 
 class LeaseError(errors.Error):

@@ -137,6 +137,7 @@ async def begin(
     """
     mine = Lease.take(place, f"move {pod.id}", about=[pod.id])
     try:
+        await _be_proven(cloud, pod)
         await _be_alone(cloud, place, mine, pod)  # after it was taken: of two that begin at once, at least one sees the other
         hourly = cost.rate(pod, await _price(cloud, pod))
     except BaseException:
@@ -155,6 +156,29 @@ async def begin(
         http=http,
     )
     return await relocate(move)
+
+
+async def _be_proven(cloud: Client, pod: shapes.Pod) -> None:
+    """A pod that is made like another is proven by whoever ordered it, and ended where it is not well. If it were moved meanwhile, what comes of that
+    would be nobody's.
+
+    Raises:
+        NotMovedError: it is on trial.
+    """
+    original = leases.made_like(pod.env)
+    if not original:
+        return
+    try:
+        there = (await cloud.pod(original)).status != shapes.TERMINATED
+    except CloudError as error:
+        if error.status != 404:
+            raise
+        there = False
+    if there:
+        raise NotMovedError(
+            f"cannot move {pod.id}: it was made like {original}, which is still there, under the lease {leases.made_under(pod.env)}; "
+            "whoever ordered it proves it, and ends one of the two"
+        )
 
 
 async def _be_alone(cloud: Client, place: str, mine: Lease, pod: shapes.Pod) -> None:
@@ -249,7 +273,7 @@ async def _order(move: Move, bodies: tuple[Mapping[str, Any], ...], number: int)
         where = ", ".join(body.get("dataCenterIds") or ()) or "any data centre"
         move.tell(Step(step="ordering", words=f"try {number} of {move.wish.tries}: a pod like {move.pod.id} in {where}"))
         try:
-            pod = await create.create(move.cloud, move.lease, body)
+            pod = await create.create(move.cloud, move.lease, body, original=move.pod.id)
         except CloudError as error:
             # A rule that is broken and a lack of machines look the same: 400. Anything else is the same for whatever is ordered next.
             if error.status != 400 or error.done:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import anyio
 
 from firstlight.fleet import create, lease as leases
-from firstlight.fleet.lease import MARK, START, STOP, TERMINATE, Duty, Lease, LeaseError, Terms
+from firstlight.fleet.lease import START, STOP, TERMINATE, Duty, Lease, LeaseError, Terms, made_under
 from firstlight.providers.runpod import shapes
 from firstlight.providers.runpod.client import Client, CloudError
 
@@ -160,7 +160,7 @@ async def sweep(cloud: Client, place: str, *, act: bool) -> Swept:
     pods = await cloud.pods()
     found = [one for path in leases.paths(place) if (one := await _sweep(cloud, path, act=act)) is not None]
     known = {one.terms.id for one in found if one.terms is not None}
-    strangers = tuple(pod for pod in pods if pod.env.get(MARK, "") not in {"", *known} and pod.status != shapes.TERMINATED)
+    strangers = tuple(pod for pod in pods if made_under(pod.env) not in {"", *known} and pod.status != shapes.TERMINATED)
     return Swept(leases=tuple(found), strangers=strangers)
 
 

@@ -57,7 +57,7 @@ def _lines(swept: sweep.Swept, place: str) -> list[str]:
             lines.append("  owed: nothing; --apply removes it")
     for pod in swept.strangers:
         lines.append(
-            f"pod {pod.id} ({pod.name}, {pod.status}) carries the mark of lease {pod.env[lease.MARK]}, which is not here: left alone"
+            f"pod {pod.id} ({pod.name}, {pod.status}) carries the mark of lease {lease.made_under(pod.env)}, which is not here: left alone"
         )
     return lines
 
@@ -67,5 +67,7 @@ def _plain(swept: sweep.Swept, place: str) -> dict[str, Any]:
         "version": 1,
         "folder": place,
         "leases": [asdict(one) for one in swept.leases],
-        "strangers": [{"pod": pod.id, "name": pod.name, "status": pod.status, "lease": pod.env[lease.MARK]} for pod in swept.strangers],
+        "strangers": [
+            {"pod": pod.id, "name": pod.name, "status": pod.status, "lease": lease.made_under(pod.env)} for pod in swept.strangers
+        ],
     }
