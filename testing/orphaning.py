@@ -220,7 +220,7 @@ class Account:
             async with inside.client(Wire(self.service, mortal)) as http:
                 body = like.like(await cloud.pod(self.old.id))
                 for _ in range(3):
-                    pod = await create.create(cloud, lease, body)
+                    pod = await create.create(cloud, lease, body, original=self.old.id)
                     await verify.verify(cloud, self.access, pod.id, ssh=None, patience=PATIENCE, tell=lambda _: None, http=http)
                     if await sweep.fulfil(cloud, lease):
                         break
