@@ -98,10 +98,8 @@ lint: .venv/ready
 	@.venv/bin/shellcheck -x testing/cloud/image/*.sh tools/*.sh bench/*.sh .ci/run src/firstlight/install/files/*.sh src/firstlight/install/files/firstlight
 
 types: .venv/ready
-	@for version in 3.10 3.11 3.12 3.13; do \
-	    printf 'firstlight: mypy for Python %s\n' "$$version" >&2; \
-	    $(PYTHON) -m mypy --no-error-summary --python-version "$$version" || exit 1; \
-	done
+	$(call say,mypy for Python 3.10 to 3.13)
+	@printf '%s\n' 3.10 3.11 3.12 3.13 | xargs -P 2 -I VERSION $(PYTHON) -m mypy --no-error-summary --python-version VERSION
 
 layers: .venv/ready
 	$(call say,import-linter)

@@ -143,22 +143,23 @@ def test_the_key_may_lie_in_a_file(cloud, tmp_path):
     assert (listed.returncode, listed.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
-def test_a_key_file_that_others_can_read_is_told_once_and_used(cloud, tmp_path, mode):
+@pytest.mark.parametrize(
+    ("mode", "words"), [(0o644, ("test", "one", "--cycles", "1", "--no-ssh", "--to", "out")), (0o640, ("list",)), (0o604, ("list",))]
+)
+def test_a_key_file_that_others_can_read_is_told_once_and_used(cloud, tmp_path, monkeypatch, mode, words):
+    monkeypatch.chdir(tmp_path)
     file = tmp_path / "a key"
     file.write_text(cloud.world.key)
     file.chmod(mode)
     cloud.pod("one", mounts={"persistent": {"size": 20, "path": "/workspace"}})
 
-    tested = firstlight(
-        cloud, "test", "one", "--cycles", "1", "--no-ssh", "--to", str(tmp_path / "out"), RUNPOD_API_KEY="", RUNPOD_API_KEY_FILE=str(file)
-    )
+    done = firstlight(cloud, *words, RUNPOD_API_KEY="", RUNPOD_API_KEY_FILE=str(file))
 
-    assert tested.returncode == 0
-    words = f"firstlight: the file of the key can be read by others than you (mode {mode:04o}): chmod 600 '{file}'\n"
-    assert tested.stderr.count("can be read by others") == 1
-    assert tested.stderr.startswith(words)
-    assert cloud.world.key not in tested.stderr
+    assert done.returncode == 0
+    told = f"firstlight: the file of the key can be read by others than you (mode {mode:04o}): chmod 600 '{file}'\n"
+    assert done.stderr.count("can be read by others") == 1
+    assert done.stderr.startswith(told)
+    assert cloud.world.key not in done.stderr
 
 
 def test_completion_says_nothing_of_a_key_file(cloud, tmp_path):
