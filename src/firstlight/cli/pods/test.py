@@ -17,6 +17,7 @@ from firstlight.fleet import cost, cuda, host_keys, lease, like, names, planning
 from firstlight.fleet.cycle import Ground, Subject
 from firstlight.fleet.lease import Lease
 from firstlight.fleet.record import Mode, Plan, Record
+from firstlight.fleet.ssh import Ssh
 from firstlight.fleet.standing import Standing
 from firstlight.fleet.verify import Patience
 from firstlight.providers.runpod.access import Access
@@ -113,11 +114,12 @@ async def _run(arguments: argparse.Namespace) -> int:
             if arguments.dry_run:
                 return _show(plan, arguments.format)
         # Whom we met is written down in the middle of it: better to fail before anything is begun.
-        host_keys.try_folder(verifying.ssh(arguments) if plan.ssh else None)
+        login = verifying.ssh(arguments) if plan.ssh else None
+        host_keys.try_folder(login)
         with trial.alone(lease.folder(os.environ, arguments.lease_dir), plan):
             kept = kept or Record.begin(arguments.to or f"pod-test-{clock.wall()[:19].replace(':', '').replace('-', '')}Z", plan)
             try:
-                return await _test(cloud, access, kept, arguments)
+                return await _test(cloud, access, kept, login, arguments)
             finally:
                 kept.close()
 
@@ -180,7 +182,7 @@ def _outline(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-async def _test(cloud: Client, access: Access, kept: Record, arguments: argparse.Namespace) -> int:
+async def _test(cloud: Client, access: Access, kept: Record, login: Ssh | None, arguments: argparse.Namespace) -> int:
     plan = kept.plan
     stands, spent = trial.stands(kept, resumed=bool(arguments.resume))
     place = lease.folder(os.environ, arguments.lease_dir)
@@ -194,7 +196,7 @@ async def _test(cloud: Client, access: Access, kept: Record, arguments: argparse
         cloud=cloud,
         standing=Standing(cloud),
         access=access,
-        ssh=verifying.ssh(arguments) if plan.ssh else None,
+        ssh=login,
         patience=Patience(),
         meter=cost.Meter(cap=plan.cap, before=spent),
         tell=tell,
