@@ -278,6 +278,7 @@ def test_as_the_last_readiness_check_it_makes_the_app_ready_once_it_has_spoken(
     assert accepted["seconds"] > 0
     assert accepted["words"].startswith("accepted (")
     assert f"accept: {accepted['words']}" in ready["words"]
+    assert f"firstlight: {accepted['words']}\nfirstlight: the app is ready after " in comfyui.printed()
 
     # One by hand beside it is told too, and changes nothing about the way that is gone.
     order = [FIRSTLIGHT, "accept", f"--workflow={file}", f"--url=http://127.0.0.1:{comfyui.port}", f"--run-dir={comfyui.folder / 'run'}"]
@@ -318,5 +319,6 @@ def test_an_app_that_has_not_spoken_well_is_not_ready_and_says_why(
     assert "level: -180 dBFS" in accepted["words"]
     check = comfyui.wait(lambda: [event for event in comfyui.events("check") if event["check"] == "accept"])[0]
     assert (check["ok"], check["words"]) == (False, accepted["words"])
+    assert f"firstlight: {accepted['words']}\n" in comfyui.printed()
     comfyui.is_answered("/readyz", 503)
     assert not comfyui.events("ready")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .conftest import OBEDIENT, Starter
+from .conftest import OBEDIENT, Starter, eventually
 from .test_boot import rehearse
 
 JSON = ("--gpus", "none", "--log-format", "json")
@@ -55,6 +57,27 @@ def test_what_a_stranger_wrote_stays_within_its_object(start_plainly: Starter) -
 def test_the_variable_and_the_flag_are_one(start_plainly: Starter) -> None:
     code, _, error = start_plainly("no-such-command", before=("env", "FIRSTLIGHT_LOG_FORMAT=json")).finish()
     assert (code, len(said(error))) == (127, 1)
+
+
+IN_WORDS = """
+import os, socket
+manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+manager.connect(os.environ["NOTIFY_SOCKET"].replace("@", "\\0"))
+for words in (b"READY=1", b"RELOADING=1", b"READY=1"):
+    manager.send(words)
+input()
+"""
+
+
+def test_whether_the_app_is_ready_is_said_where_that_is_checked(start_plainly: Starter) -> None:
+    app = start_plainly(sys.executable, "-ISc", IN_WORDS, options=[*JSON, "--ready", "notify"], stdin=subprocess.PIPE)
+    eventually(lambda: [event["kind"] for event in app.events()].count("ready") == 2)
+    app.popen.stdin.write(b"\n")
+    code, _, error = app.finish()
+    first, *others = [line["message"] for line in said(error)]
+    assert code == 0
+    assert re.fullmatch(r"the app is ready after \d+\.\d s", first)
+    assert others == ["the app is no longer ready: check ready-1: RELOADING=1", "the app is ready again"]
 
 
 def test_giving_up_is_one_object(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from firstlight.system import clock
 from firstlight.system.loop import Requested, program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from firstlight.journal.journal import Journal
     from firstlight.system.loop import Loop, Timer
@@ -39,9 +39,12 @@ class Checker:
         patterns: Iterable[apps.Pattern],
         *,
         ready_timeout: float,
+        tell: Callable[[str], None],
     ) -> None:
         """`ready_timeout` is how long a life may take to become ready, in seconds; 0 for as long as it likes."""
         self.ready_since: float | None = None
+        self._was_ready = False  # ever
+        self._tell = tell
         self._good = 0.0  # how long it was ready in this life, as far as that is over
         self._loop = loop
         self._journal = journal
@@ -152,6 +155,7 @@ class Checker:
             found = {"words": words}
         words = str(found.get("words"))
         self._journal.note("accepted", **{**{name: found.get(name) for name in ("cold", "seconds", "gates")}, "ok": ok, "words": words})
+        self._tell(words)
         return words
 
     def _ended(self, how: str) -> None:
@@ -170,10 +174,16 @@ class Checker:
                 self._journal.note("check", check=check.name, level=check.level.value, ok=item.ok, words=item.words)
             elif isinstance(item, health.Ready):
                 self.ready_since = clock.now()
-                self._journal.write("ready", Stage.READY, words=item.words)
+                event = self._journal.write("ready", Stage.READY, words=item.words)
+                if self._checks:  # else it is ready once it is started, and nothing was found out
+                    self._tell("the app is ready again" if self._was_ready else f"the app is ready after {event.since_start:.1f} s")
+                    self._was_ready = True
             elif isinstance(item, health.Unready):
                 self._good = self.good
                 self.ready_since = None
-                self._journal.write("unready", Stage.STOP if after.stops or after.over else Stage.APP, reason=item.reason)
+                ends = bool(after.stops or after.over)
+                self._journal.write("unready", Stage.STOP if ends else Stage.APP, reason=item.reason)
+                if not ends:
+                    self._tell(f"the app is no longer ready: {item.reason}")
             else:
                 self._loop.post(Requested("restart", item.cause.value, item.words))

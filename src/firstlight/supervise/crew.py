@@ -53,7 +53,7 @@ def build(
 
         control = os.path.join(instance, instances.CONTROL) if instance else ""
         checks = tuple(with_control(check, control) for check in checks)
-    checker = Checker(loop, journal, environment, checks, patterns, ready_timeout=settings.ready_timeout)
+    checker = Checker(loop, journal, environment, checks, patterns, ready_timeout=settings.ready_timeout, tell=tell)
     crew = Crew(loop, journal, settings, checker, tell, started_with=frozenset(variables))
     if settings.dry_run:
         return crew
