@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from box import Box
@@ -34,6 +34,9 @@ class Case:
         remedy: the remedy that must have been applied; None where none may be.
         cuda: whether the app is started and its kernel must be right. Where False, the app must not have run at all.
         may_name: faults that may be named although the machine is usable, and `may_apply` remedies that may be applied.
+        gpus: on how many GPUs the app must have computed, where it is started. None for any number: with CAP_MKNOD libcuda itself makes
+            nodes of the host's other GPUs, which no device cgroup keeps from us here.
+        partly: one GPU works without any doing of ours, so that `doctor` calls the machine usable.
         app: "cuda" (driver API, every visible GPU), or "torch".
         copies: how many such machines start at once.
         alone: nothing else runs meanwhile.
@@ -48,6 +51,8 @@ class Case:
     cause: str | None = None
     remedy: str | None = None
     cuda: bool = True
+    gpus: int | None = 1
+    partly: bool = False
     may_name: tuple[str, ...] = ()
     may_apply: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
@@ -191,6 +196,7 @@ def _late_and_missing_cases() -> tuple[Case, ...]:
             make=without(name, may_mknod=True),
             cause=cause,
             remedy="create-device-nodes",
+            gpus=None,
         )
         for name, cause in NODES
     )
@@ -209,7 +215,14 @@ def _wrong_node_cases() -> tuple[Case, ...]:
         curable = node(**changes, may_mknod=True)  # type: ignore[arg-type]
         cases.append(Case(name=name, story=f"{story}; no CAP_MKNOD", make=lasting, exits=(OTHER_HOST,), cause=cause, cuda=False))
         cases.append(
-            Case(name=f"{name}-with-mknod", story=f"{story}; CAP_MKNOD is ours", make=curable, cause=cause, remedy="create-device-nodes")
+            Case(
+                name=f"{name}-with-mknod",
+                story=f"{story}; CAP_MKNOD is ours",
+                make=curable,
+                cause=cause,
+                remedy="create-device-nodes",
+                gpus=None,
+            )
         )
     forbidden = tuple(
         Case(
@@ -326,6 +339,97 @@ def _neighbour_cases() -> tuple[Case, ...]:
     )
 
 
+def two_gpus(*, may_mknod: bool = False, environment: Mapping[str, str] | None = None, **second: object) -> Making:
+    """A machine that was given two GPUs, as RunPod says so, with changes to the second one's node."""
+    given = {"RUNPOD_GPU_COUNT": "2", **(environment or {})}
+    return lambda machine: machine.box(nodes=machine.two_gpus(**second), may_mknod=may_mknod, environment=given)
+
+
+def second_missing(*, may_mknod: bool = False) -> Making:
+    """A machine that was given two GPUs and has one of their nodes."""
+
+    def make(machine: Machine) -> Box:
+        return machine.box(nodes=machine.two_gpus()[:-1], may_mknod=may_mknod, environment={"RUNPOD_GPU_COUNT": "2"})
+
+    return make
+
+
+def first_with_index_of_host(machine: Machine) -> Box:
+    """The first of the host's two GPUs alone, and an index that counts the host's."""
+    return machine.box(nodes=machine.two_gpus()[:-1], environment={"CUDA_VISIBLE_DEVICES": "1"})
+
+
+def _two_gpus_cases() -> tuple[Case, ...]:
+    missing, any_will_do = "gpu-node-missing", ("--gpus", "any")
+    return (
+        Case(name="two-gpus", story="two GPUs, and nothing is wrong", make=two_gpus(), gpus=2, alone=True),
+        Case(name="two-gpus-torch", story="two GPUs, and the app is PyTorch", make=two_gpus(), gpus=2, app="torch", alone=True),
+        Case(
+            name="two-gpus-swapped",
+            story="two GPUs, and CUDA_VISIBLE_DEVICES is '1,0'",
+            make=two_gpus(environment={"CUDA_VISIBLE_DEVICES": "1,0"}),
+            gpus=2,
+        ),
+        Case(
+            name="two-gpus-second-only",
+            story="two GPUs, and CUDA_VISIBLE_DEVICES is '1'",
+            make=two_gpus(environment={"CUDA_VISIBLE_DEVICES": "1"}),
+        ),
+        Case(
+            name="two-gpus-of-host",
+            story="the host has two GPUs, this container the first, and CUDA_VISIBLE_DEVICES is '1'",
+            make=first_with_index_of_host,
+            cause="visible-devices-invalid",
+            remedy="rewrite-visible-devices",
+        ),
+        Case(
+            name="two-gpus-second-late-2s",
+            story="the second GPU's node appears after 2 s",
+            partly=True,
+            make=two_gpus(after=2.0),
+            cause=missing,
+            gpus=2,
+        ),
+        Case(
+            name="two-gpus-second-missing",
+            story="the second GPU's node never appears; two attempts are allowed",
+            partly=True,
+            make=second_missing(),
+            options=("--attempts", "2", "--delay", "1s"),
+            exits=(OTHER_HOST,),
+            cause=missing,
+            cuda=False,
+        ),
+        Case(
+            name="two-gpus-any-second-missing",
+            story="the second GPU's node never appears, and one GPU is enough (--gpus any)",
+            partly=True,
+            make=second_missing(),
+            options=any_will_do,
+            cause=missing,
+        ),
+        Case(
+            name="two-gpus-second-missing-with-mknod",
+            story="the second GPU's node never appears, and CAP_MKNOD is ours",
+            partly=True,
+            make=second_missing(may_mknod=True),
+            cause=missing,
+            remedy="create-device-nodes",
+            gpus=2,
+        ),
+        Case(
+            name="two-gpus-any-first-full",
+            story="another process holds the first GPU's memory, and one GPU is enough (--gpus any)",
+            partly=True,
+            make=two_gpus(),
+            options=any_will_do,
+            cause="gpu-memory-full",
+            alone=True,
+            memory_held=60.0,
+        ),
+    )
+
+
 CASES: tuple[Case, ...] = (
     Case(name="healthy", story="nothing is wrong", make=healthy(), alone=True),
     Case(name="healthy-torch", story="nothing is wrong, and the app is PyTorch", make=healthy(), app="torch", alone=True),
@@ -345,4 +449,5 @@ CASES: tuple[Case, ...] = (
     ),
     Case(name="sixteen-at-once", story="sixteen healthy containers start at once", make=healthy(), copies=16, alone=True, examined=False),
     *_neighbour_cases(),
+    *_two_gpus_cases(),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import glob
 import os
@@ -24,9 +25,11 @@ class CannotMake(Exception):  # noqa: N818 - no error: the case is listed with t
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What the cases need to know of a healthy machine. `scratch` is a folder that every user can read."""
+    """What the cases need to know of a healthy machine. `nodes` has its first GPU's alone, `more_gpus` those of the others;
+    `scratch` is a folder that every user can read."""
 
     nodes: tuple[Node, ...]
+    more_gpus: tuple[Node, ...] = ()
     uuid: str
     gpu: str
     driver: str
@@ -35,6 +38,12 @@ class Machine:
     def box(self, **changes: object) -> Box:
         """A healthy private machine, with `changes` to it."""
         return Box(**{"nodes": self.nodes, **changes})  # type: ignore[arg-type]
+
+    def two_gpus(self, **second: object) -> tuple[Node, ...]:
+        """The nodes of a machine with two GPUs, with changes to the second one's."""
+        if not self.more_gpus:
+            raise CannotMake("this machine has one GPU")
+        return (*self.nodes, dataclasses.replace(self.more_gpus[0], **second))  # type: ignore[arg-type]
 
     def node(self, name: str) -> Node:
         """The healthy node of that name."""
@@ -104,23 +113,26 @@ class Machine:
 
 def examine(scratch: str) -> Machine:
     """Look at this machine without starting CUDA on it."""
-    nodes = []
+    nodes: list[Node] = []
     gpus = sorted(glob.glob("/dev/nvidia[0-9]*"), key=lambda path: int(re.sub(r"\D", "", path)))
-    for path in ("/dev/nvidiactl", *gpus[:1], "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools"):
+    for path in ("/dev/nvidiactl", *gpus[:1], "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", *gpus[1:]):
         try:
             status = os.stat(path)
         except FileNotFoundError:
             continue
         if stat.S_ISCHR(status.st_mode):
             nodes.append(Node(name=os.path.basename(path), major=os.major(status.st_rdev), minor=os.minor(status.st_rdev)))
+    more = tuple(node for node in nodes if f"/dev/{node.name}" in gpus[1:])
     uuid, gpu, driver = ask_driver("uuid", "name", "driver_version") or ("", "none", "none")
-    return Machine(nodes=tuple(nodes), uuid=uuid, gpu=gpu, driver=driver, scratch=scratch)
+    return Machine(
+        nodes=tuple(node for node in nodes if node not in more), more_gpus=more, uuid=uuid, gpu=gpu, driver=driver, scratch=scratch
+    )
 
 
 def describe(machine: Machine) -> dict[str, str]:
     """What the page says of the machine: no host name, no path."""
     return {
-        "GPU": machine.gpu,
+        "GPU": machine.gpu if not machine.more_gpus else f"{1 + len(machine.more_gpus)} x {machine.gpu}",
         "driver": machine.driver,
         "persistence mode": "".join(ask_driver("persistence_mode")) or "unknown",
         "kernel": platform.release(),

@@ -76,6 +76,8 @@ def complaints(case: Case, outcome: Outcome) -> list[str]:
         wrong.append(f"exit {outcome.exit}, not {' or '.join(map(str, case.exits))}")
     if case.cuda and not outcome.proven:
         wrong.append(f"the app has no CUDA: {outcome.app_error or 'it never ran'}")
+    elif case.cuda and case.gpus is not None and outcome.proven != case.gpus:
+        wrong.append(f"the app computed on {outcome.proven} GPUs, not on {case.gpus}")
     if not case.cuda and outcome.app_started is not None:
         wrong.append("the app was started")
     first = outcome.causes[0] if outcome.causes else None
@@ -95,7 +97,7 @@ def complaints(case: Case, outcome: Outcome) -> list[str]:
 
 def doctors_complaints(case: Case, doctor: Mapping[str, Any]) -> list[str]:
     """Whether `doctor`, asked about the same machine with nothing done to it, says the same."""
-    right = (1,) if case.cause is not None else (0, 2) if case.may_name else (0,)
+    right = (2,) if case.partly else (1,) if case.cause is not None else (0, 2) if case.may_name else (0,)
     wrong = [] if doctor["exit"] in right else [f"doctor exits {doctor['exit']}, not {' or '.join(map(str, right))}"]
     findings = doctor.get("answer", {}).get("findings", [])
     first = findings[0].get("fault") if findings else None

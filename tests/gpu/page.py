@@ -62,7 +62,8 @@ def render(machine: Mapping[str, str], results: Sequence[Result]) -> str:
 
 def _row(result: Result) -> str:
     case, outcome = result.case, result.outcome
-    expected = f"exit {' or '.join(map(str, case.exits))}, " + ("app with CUDA" if case.cuda else "app not started")
+    many = f" on {case.gpus} GPUs" if (case.gpus or 1) > 1 else ""
+    expected = f"exit {' or '.join(map(str, case.exits))}, " + (f"app with CUDA{many}" if case.cuda else "app not started")
     if case.cause:
         expected += f", `{case.cause}`"
     if outcome is None:

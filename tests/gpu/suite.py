@@ -2,7 +2,7 @@
 
     python3 tests/gpu/suite.py --firstlight "python3 -IS firstlight.pyz" --out DIR
 
-Needs root and one NVIDIA GPU; nothing but the standard library. Every case runs on a private machine (see enter.py), and
+Needs root and one NVIDIA GPU, two for the cases of two; nothing but the standard library. Every case runs on a private machine (see enter.py), and
 nothing of the real one changes. DIR gets four files, rewritten after every case, so that a suite that is stopped leaves
 what it had: results.json, gpu-results.md (the page docs/reference/gpu-results.md), facts.json (`firstlight facts` of
 every machine, by case) and logs.tar.gz (screens and journals). Exit 0 when every case that could be made passed, 1 when one

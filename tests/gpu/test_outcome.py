@@ -31,6 +31,7 @@ LEFT = Outcome(exit=75, causes=("gpu-node-missing",), named=0.4, ended=30.0)
         (LASTING, LEFT, []),
         (CURED, dataclasses.replace(WELL, exit=41), ["exit 41, not 0"]),
         (CURED, dataclasses.replace(WELL, proven=0, app_error="cuInit gave 100"), ["the app has no CUDA: cuInit gave 100"]),
+        (CURED, dataclasses.replace(WELL, proven=2), ["the app computed on 2 GPUs, not on 1"]),
         (CURED, dataclasses.replace(WELL, causes=("probe-hung",)), ["names probe-hung, not gpu-node-missing"]),
         (CURED, dataclasses.replace(WELL, causes=()), ["names no cause, not gpu-node-missing"]),
         (CURED, dataclasses.replace(WELL, named=None), ["gpu-node-missing is in the journal but never on the screen"]),

@@ -142,7 +142,7 @@ def _ready(boot: Boot, facts: Facts, diagnosis: Diagnosis, step: Proceed, prover
     if step.only_proven and not isinstance(facts.cuda, Unknown):
         proven = [gpu.uuid for gpu in facts.cuda.gpus if gpu.proven is True and isinstance(gpu.uuid, str)]
         boot.environment["CUDA_VISIBLE_DEVICES"] = ",".join(proven)
-        boot.tell(f"showing the app the {len(proven)} GPUs that work, and not the others")
+        boot.tell(f"showing the app {'the one GPU that works' if len(proven) == 1 else f'the {len(proven)} GPUs that work'}, and no other")
     if diagnosis.together:
         return Ready(facts=facts, diagnosis=diagnosis, holder=prover)
     boot.loop.end(prover)

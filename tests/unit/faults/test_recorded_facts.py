@@ -1,4 +1,4 @@
-"""Facts recorded on a real H200 while a real fault was in force (tests/gpu), diagnosed offline."""
+"""Facts recorded on a real H200, and on two H100s, while a real fault was in force (tests/gpu), diagnosed offline."""
 
 from __future__ import annotations
 
@@ -39,6 +39,11 @@ CASES = {
     "h200-address-space-hard": ("address-space-limit", 0),
     "h200-descriptors-hard": ("descriptor-limit", 0),
     "h200-memory-full": ("gpu-memory-full", 0),
+    "h100x2-healthy": (None, 2),
+    "h100x2-visible-devices-swapped": (None, 2),
+    "h100x2-visible-devices-of-host": ("visible-devices-invalid", 0),
+    "h100x2-second-missing": ("gpu-node-missing", 1),
+    "h100x2-first-full": ("gpu-memory-full", 1),
 }
 
 
