@@ -1,9 +1,9 @@
 """A supervised app on a real GPU: it computes under `firstlight run`, and then its machine falls sick, or it does itself.
 
-    python3 tests/gpu/life_cases.py --firstlight "python3 -m firstlight" --out DIR     as root: every case, about two minutes
+    python3 tests/gpu/life_cases.py --firstlight "python3 -IS firstlight.pyz" --out DIR     as root: every case, about two minutes
     python3 tests/gpu/life_cases.py --alone                                            one look after the other, by itself
 
-Needs the standard library; `--alone` also that the package firstlight can be imported. DIR gets life-results.json and, by case, the
+Needs the standard library; the command under test needs the libraries of its agent, which firstlight.pyz brings. DIR gets life-results.json and, by case, the
 journal and the app's lines. Each case is a process of its own, in a mount and PID namespace and a cgroup of its own where it needs one;
 nothing of the machine changes. Times are reported and never judged. Exit 0: every case that could be made passed; 1: one failed; 2: no
 GPU, or no root.
@@ -326,6 +326,7 @@ def hold_and_retry(result: Result, firstlight: list[str], out: Path) -> None:
         result.measured["held because"] = event["reason"]
         if not started.events("companion-started"):
             result.complain("the companion does not run")
+        started.wait("the control socket", lambda: any(event.get("control") for event in started.events("agent")))
         control = [*firstlight, "ctl", "--run-dir", str(started.run_dir)]
         result.measured["status while held"] = subprocess.run([*control, "status"], capture_output=True, text=True, check=False).stdout
         os.umask(0)
@@ -380,6 +381,7 @@ def in_a_process_of_its_own(name: str, command: list[str], limit: float = 4 * PA
 
 def look_command(paths: list[str]) -> list[str]:
     """The command line of one look, as the core starts it."""
+    sys.path.insert(0, str(HERE.parents[1] / "src"))
     from firstlight.system.loop import program
 
     return program("watch_gpu", "-", *paths, confined=True)
