@@ -1,6 +1,6 @@
 """First speech on a real GPU: ComfyUI and VibeVoice's own inference under `firstlight run`, whose machine falls sick before it speaks or after.
 
-    python3 tests/gpu/first_speech.py --firstlight "python3 -IS dist/firstlight.pyz" --packages DIR --out DIR    as root, about three minutes
+    python3 tests/gpu/first_speech.py --firstlight "python3 -IS dist/firstlight.pyz" --packages DIR --out DIR    as root, about five minutes
     .venv/bin/python tests/gpu/first_speech.py --simulated --out DIR       without a GPU: the simulated driver, and VibeVoice on the CPU
 
 The model is made by chance on the spot (tests/comfyui/tiny_vibevoice.py), so what it says is no speech: each sentence must come to an end on the GPU
@@ -74,14 +74,14 @@ class Setting:
         has_all = self.packages and importlib.util.find_spec("torchvision")
         return [packages, comfyui / "inference", *([] if has_all else [comfyui / "absent"])]
 
-    def start(self, scenario: str, before: tuple[str, ...] = ()) -> under_test.ComfyUI:
-        """ComfyUI under `firstlight run`: on this machine behind the words `before`, or on a simulated one of this scenario."""
+    def start(self, scenario: str, before: tuple[str, ...] = (), options: tuple[str, ...] = ()) -> under_test.ComfyUI:
+        """ComfyUI under `firstlight run` with these options: on this machine behind the words `before`, or on a simulated one of this scenario."""
         # A node that was mounted for us alone must not be made by the driver's own helper.
         run = [*self.firstlight, "rehearse", scenario, f"--keep={self.folder / 'machine'}"] if self.simulated else [*self.firstlight, "run"]
         return under_test.ComfyUI(
             [*before, *run],
             self.folder / "pod",
-            options=["--watch=2s", "--holder=5s", "--node=VibeVoiceSingleSpeakerNode", "--model=tiny", "--grace=60s"],
+            options=["--watch=2s", "--holder=5s", "--node=VibeVoiceSingleSpeakerNode", "--model=tiny", "--grace=60s", *options],
             flags=["--cpu"] if self.simulated else [],
             nodes=NODES,
             program=self.program,
@@ -109,15 +109,21 @@ def judged(setting: Setting, pod: under_test.ComfyUI, result: Result, name: str)
     if done.returncode != 1:
         result.complain(f"{name}: accept ended with {done.returncode}: {done.stderr[-300:]}")
         return
-    told = json.loads(done.stdout)
-    refused = {gate["gate"]: gate["words"] for gate in told["attempts"][-1]["gates"] if gate["outcome"] == "failed"}
+    attempt = json.loads(done.stdout)["attempts"][-1]
+    refused = "; ".join(f"{gate['gate']}: {gate['words']}" for gate in attempt["gates"] if gate["outcome"] == "failed")
+    hummed(setting, pod, result, name, refused)
+    result.measured[name]["attempt"] = attempt
+
+
+def hummed(setting: Setting, pod: under_test.ComfyUI, result: Result, name: str, refused: str) -> None:
+    """What became of the last sentence, which was refused with these words."""
     status = list(pod.get("/history").values())[-1]["status"]["status_str"]
     made = [line for line in pod.printed().splitlines() if "[VibeVoice] tiny has made" in line]
-    result.measured[name] = {"ComfyUI says": status, "made": made[-1] if made else "", "refused": refused, "attempt": told["attempts"][-1]}
+    result.measured[name] = {"ComfyUI says": status, "made": made[-1] if made else "", "refused": refused}
     if status != "success":
         result.complain(f"{name}: ComfyUI says {status}")
-    if "variation" not in refused:
-        result.complain(f"{name}: refused for {sorted(refused)}, not for its variation")
+    if "variation: " not in refused:
+        result.complain(f"{name}: refused for {refused or 'nothing'}, not for its variation")
     if not made or not made[-1].endswith(" on cpu" if setting.simulated else " on cuda"):
         result.complain(f"{name}: it was not made where it should be: {made[-1:]}")
 
@@ -150,6 +156,26 @@ def uvm_late(setting: Setting, result: Result) -> None:
         close(pod, setting, result)
 
 
+def only_hums(setting: Setting, result: Result) -> None:
+    """The boot shall be ready once it has spoken (`run --accept`): its own sentence is made and refused, and it does not become ready."""
+    workflow = setting.folder / "accept.json"
+    workflow.write_text(json.dumps(speaking(20)))
+    pod = setting.start("healthy", options=(f"--accept={workflow} --models={setting.program[0]} --seeds=1",))
+    try:
+        accepted = pod.wait(lambda: pod.events("accepted"))[0]
+        hummed(setting, pod, result, "its own sentence", accepted["words"].partition("): ")[2])
+        if accepted["ok"] is not False:
+            result.complain(f"it was accepted: {accepted['words']}")
+        legs = [event["name"] for event in pod.events("leg")]
+        if legs[-2:] != ["prompt", "executed"]:
+            result.complain(f"the way to its sentence is told as {legs}")
+        pod.is_answered("/readyz", 503)
+        if pod.events("ready"):
+            result.complain("it has become ready")
+    finally:
+        close(pod, setting, result)
+
+
 def worker_dead(setting: Setting, result: Result) -> None:
     """What runs prompts meets a sticky CUDA error after a first sentence; the GPU is proven again, and the next life speaks."""
     pod = setting.start("healthy")
@@ -174,7 +200,7 @@ def app_killed(setting: Setting, result: Result) -> None:
     pod = setting.start("healthy")
     try:
         pod.ready(1)
-        pod.queue(speaking())
+        pod.queue(speaking(100))
         pod.wait(lambda: "[VibeVoice] tiny begins to speak" in pod.printed())
         under_test.kill(pod.pid())
         restart = pod.restart(1)
@@ -211,8 +237,8 @@ def device_rules(setting: Setting, result: Result) -> None:
             device_cgroup.remove(group)
 
 
-def speaking() -> dict[str, Any]:
-    """A sentence that takes long enough to be killed in."""
+def speaking(steps: int) -> dict[str, Any]:
+    """A sentence of so many steps of diffusion; with 100 it takes long enough to be killed in."""
     inputs = {
         "text": SENTENCE,
         "model": "tiny",
@@ -220,7 +246,7 @@ def speaking() -> dict[str, Any]:
         "quantize_llm": "full precision",
         "free_memory_after_generate": False,
     }
-    inputs |= {"diffusion_steps": 100, "seed": 42, "cfg_scale": 1.3, "use_sampling": False}
+    inputs |= {"diffusion_steps": steps, "seed": 42, "cfg_scale": 1.3, "use_sampling": False}
     return {
         "2": {"class_type": "VibeVoiceSingleSpeakerNode", "inputs": inputs},
         "3": {"class_type": "SaveAudio", "inputs": {"audio": ["2", 0], "filename_prefix": "killed"}},
@@ -240,7 +266,7 @@ def close(pod: under_test.ComfyUI, setting: Setting, result: Result) -> None:
 
 
 CASES: dict[str, Callable[[Setting, Result], None]] = {
-    case.__name__.replace("_", "-"): case for case in (uvm_late, worker_dead, app_killed, device_rules)
+    case.__name__.replace("_", "-"): case for case in (uvm_late, only_hums, worker_dead, app_killed, device_rules)
 }
 
 

@@ -24,6 +24,7 @@ def step(event: Mapping[str, Any]) -> str:
         "proof": lambda: "CUDA proven",
         "app-started": lambda: f"life {event['life']} starts",
         "leg": lambda: str(event["name"]),
+        "accepted": lambda: "accepted" if event["ok"] else "not accepted",
         "ready": lambda: "ready",
         "condition": lambda: f"{event['condition']}: {', '.join(fault['fault'] for fault in event['faults'])}",
         "restart": lambda: f"restart ({event['cause']}, to the {event['to']})",
@@ -37,9 +38,8 @@ def seen(result: Result) -> str:
     told = []
     for name, measured in result.measured.items():
         if isinstance(measured, dict) and "refused" in measured:
-            gates = "; ".join(f"{gate}: {words}" for gate, words in measured["refused"].items())
             made = measured["made"].rpartition("has made ")[2]
-            told.append(f"{name}: {made}, ComfyUI says {measured['ComfyUI says']}, refused ({gates})")
+            told.append(f"{name}: {made}, ComfyUI says {measured['ComfyUI says']}, refused ({measured['refused']})")
     return "; ".join(told)
 
 
