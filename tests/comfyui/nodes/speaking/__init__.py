@@ -87,7 +87,7 @@ SPOIL = {
     "nan-all": lambda samples: np.full_like(samples, np.nan),
     "nan-half": lambda samples: nan_in(samples, 1 / 2),
     "noise": lambda samples: noise(samples, 0.1),
-    "noisy": lambda samples: samples + noise(samples, np.sqrt(np.mean(samples**2))),
+    "noisy": lambda samples: samples + noise(samples, 3 * np.sqrt(np.mean(samples**2))),  # Whisper hears through less
     "quiet": lambda samples: samples * 3e-4,
     "raise": fail,
     "reversed": lambda samples: samples[::-1].copy(),
