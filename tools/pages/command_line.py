@@ -44,7 +44,8 @@ def pages() -> dict[str, str]:
     text = _TEXT.format(overview=str(main.overview().description), table=markdown.table(["verb", "what it does"], rows))
     for verb, parser in verbs().items():
         text += f"\n## firstlight {verb}\n\n{parser.description}\n\n```text\n{_usage(verb, parser)}\n```\n\n"
-        rows = [[_names(action), _words(action)] for action in parser._actions if not isinstance(action, argparse._HelpAction)]
+        shown = [action for action in parser._actions if not isinstance(action, argparse._HelpAction) and action.help != argparse.SUPPRESS]
+        rows = [[_names(action), _words(action)] for action in shown]
         text += markdown.table(["argument", "meaning"], rows) if rows else ""
     return {"docs/reference/cli.md": markdown.notice("the parsers under src/firstlight/cli") + text}
 

@@ -10,14 +10,11 @@ import json
 import os
 import signal
 
-from firstlight import settings
 from firstlight.acceptance import accept, comfyui, hearing, listener, vibevoice
 from firstlight.errors import ExitCode, Stopped, UsageError
 from firstlight.report import accepted
+from firstlight.settings import accepting
 from firstlight.system import standard_error
-
-# Each seed is a whole generation: more of them hide a model that is broken.
-_MOST_SEEDS = 20
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,26 +22,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workflow", metavar="FILE", help="a workflow in API format (default: one sentence by the node of VibeVoice that is there)"
     )
-    parser.add_argument("--voice", metavar="FILE", help="a recording of the voice to speak with (default: what the workflow names)")
-    parser.add_argument("--text", metavar="TEXT", help="what to say (default: what the workflow says)")
     parser.add_argument("--url", metavar="URL", default="http://127.0.0.1:8188", help="ComfyUI's address (default http://127.0.0.1:8188)")
-    parser.add_argument("--seeds", metavar="N", type=_whole(_MOST_SEEDS, least=1), default=3, help="how many seeds to try (default 3)")
-    parser.add_argument("--timeout", metavar="TIME", type=_duration, default="10m", help="how long one generation may take (default 10m)")
+    accepting.configure(parser)
     parser.add_argument(
-        "--wait", metavar="TIME", type=_duration, default="0s", help="how long to wait for a ComfyUI that is not up yet (default 0s)"
-    )
-    parser.add_argument("--keep", metavar="DIR", help="put what was made into this folder (ComfyUI keeps it in its own too)")
-    parser.add_argument(
-        "--models",
-        metavar="PYTHON",
-        default="",
-        help="a Python that has the models that listen: pip install 'firstlight[speech]' (default: our own)",
-    )
-    parser.add_argument(
-        "--sample-rate",
-        metavar="N",
-        type=_whole(1_000_000, least=0),
-        help="the rate in Hz that the audio must have (default: any; 24000 without --workflow)",
+        "--wait",
+        metavar="TIME",
+        type=accepting.duration,
+        default="0s",
+        help="how long to wait for a ComfyUI that is not up yet (default 0s)",
     )
     parser.add_argument(
         "--run-dir", metavar="DIR", help="where the instance's directory of the firstlight is that shall hear of it [FIRSTLIGHT_RUN_DIR]"
@@ -111,22 +96,3 @@ def _wanted(arguments: argparse.Namespace) -> accept.Wanted:
         wait=arguments.wait,
         keep=arguments.keep or "",
     )
-
-
-class _whole:  # noqa: N801 - argparse shows nothing of it; it reads as the kind that it is
-    """A whole number within bounds."""
-
-    def __init__(self, most: int, *, least: int) -> None:
-        self.least, self.most = least, most
-
-    def __call__(self, text: str) -> int:
-        if not (text.isascii() and text.isdigit()) or not self.least <= int(text) <= self.most:
-            raise argparse.ArgumentTypeError(f"cannot take {text!r}: it is a whole number from {self.least} to {self.most}")
-        return int(text)
-
-
-def _duration(text: str) -> float:
-    try:
-        return settings.duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"cannot take {text!r}: {error}") from None

@@ -85,6 +85,12 @@ def _acceptance(settings: Settings, recipe: App | None, port: int) -> Check:
         raise settings.wrong("accept", f"{settings.accept!r}: {error}") from None
     if not words or words[0].startswith("-"):
         raise settings.wrong("accept", f"{settings.accept!r}: it begins with the name of a workflow's file")
+    from firstlight.settings import accepting  # it takes argparse, which a run has no other use for
+
+    try:
+        accepting.judge(words[1:])
+    except ValueError as error:
+        raise settings.wrong("accept", f"{settings.accept!r}: {error}") from None
     ours = (f"--url=http://127.0.0.1:{port}", "--wait=1h", "--format=line", f"--control={CONTROL}")
     return Check(
         name="accept",

@@ -67,15 +67,15 @@ _shtab_firstlight_defaults_added=0
 _shtab_firstlight_accept_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--workflow[a workflow in API format (default\: one sentence by the node of VibeVoice that is there)]:FILE:_files"
+  "--url[ComfyUI\'s address (default http\:\/\/127.0.0.1\:8188)]:URL:"
   "--voice[a recording of the voice to speak with (default\: what the workflow names)]:FILE:_files"
   "--text[what to say (default\: what the workflow says)]:TEXT:"
-  "--url[ComfyUI\'s address (default http\:\/\/127.0.0.1\:8188)]:URL:"
   "--seeds[how many seeds to try (default 3)]:N:"
   "--timeout[how long one generation may take (default 10m)]:TIME:"
-  "--wait[how long to wait for a ComfyUI that is not up yet (default 0s)]:TIME:"
   "--keep[put what was made into this folder (ComfyUI keeps it in its own too)]:DIR:_files -/"
   "--models[a Python that has the models that listen\: pip install \'firstlight\[speech\]\' (default\: our own)]:PYTHON:_files"
   "--sample-rate[the rate in Hz that the audio must have (default\: any\; 24000 without --workflow)]:N:"
+  "--wait[how long to wait for a ComfyUI that is not up yet (default 0s)]:TIME:"
   "--run-dir[where the instance\'s directory of the firstlight is that shall hear of it \[FIRSTLIGHT_RUN_DIR\]]:DIR:_files -/"
   "--format[text for people, json for programs, line for the verdict as one line of JSON]:format:(text json line)"
 )
