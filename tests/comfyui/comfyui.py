@@ -57,6 +57,7 @@ class ComfyUI:
             (base / name).mkdir(parents=True)
         for node in nodes:
             shutil.copytree(HERE / "nodes" / node, base / "custom_nodes" / node)
+            shutil.copy(HERE / "nodes/pack_inputs.py", base / "custom_nodes" / node)
         if models is not None:
             (base / "models").mkdir()
             (base / "models/vibevoice").symlink_to(models)

@@ -13,6 +13,8 @@ import wave
 import numpy as np
 import torch
 
+from . import pack_inputs
+
 SAID = {}
 BAD_ONCE = []
 
@@ -103,20 +105,7 @@ class VibeVoiceSingleSpeakerNode:
 
     @classmethod
     def INPUT_TYPES(cls):  # noqa: N802 - ComfyUI calls it so
-        return {
-            "required": {
-                "text": ("STRING", {"multiline": True, "default": "Hello."}),
-                "model": (["VibeVoice-1.5B", "VibeVoice-Large"],),
-                "attention_type": (["auto", "eager", "sdpa", "flash_attention_2", "sage"], {"default": "auto"}),
-                "quantize_llm": (["full precision", "4bit", "8bit"],),
-                "free_memory_after_generate": ("BOOLEAN", {"default": True}),
-                "diffusion_steps": ("INT", {"default": 20, "min": 1, "max": 100}),
-                "seed": ("INT", {"default": 42, "min": 0, "max": 2**32 - 1}),
-                "cfg_scale": ("FLOAT", {"default": 1.3, "min": 0.5, "max": 3.5}),
-                "use_sampling": ("BOOLEAN", {"default": False}),
-            },
-            "optional": {"voice_to_clone": ("AUDIO",)},
-        }
+        return pack_inputs.enemyx(["VibeVoice-1.5B", "VibeVoice-Large"])
 
     RETURN_TYPES = ("AUDIO",)
     FUNCTION = "generate"
@@ -134,24 +123,7 @@ class VibeVoiceTTS(VibeVoiceSingleSpeakerNode):
 
     @classmethod
     def INPUT_TYPES(cls):  # noqa: N802 - ComfyUI calls it so
-        voices = {f"speaker_{number}_voice": ("AUDIO",) for number in range(1, 5)}
-        return {
-            "required": {
-                "model_name": (["VibeVoice-1.5B"],),
-                "text": ("STRING", {"multiline": True, "default": "Speaker 1: Hello."}),
-                "quantize_llm_4bit": ("BOOLEAN", {"default": False}),
-                "attention_mode": (["eager", "sdpa", "flash_attention_2"],),
-                "cfg_scale": ("FLOAT", {"default": 1.3}),
-                "inference_steps": ("INT", {"default": 10}),
-                "seed": ("INT", {"default": 42, "min": 0, "max": 2**64 - 1}),
-                "do_sample": ("BOOLEAN", {"default": False}),
-                "temperature": ("FLOAT", {"default": 0.95}),
-                "top_p": ("FLOAT", {"default": 0.95}),
-                "top_k": ("INT", {"default": 0}),
-                "force_offload": ("BOOLEAN", {"default": False}),
-            },
-            "optional": voices,
-        }
+        return pack_inputs.wildminder(["VibeVoice-1.5B"])
 
     def generate(self, text, speaker_1_voice=None, **_):
         if speaker_1_voice is None:

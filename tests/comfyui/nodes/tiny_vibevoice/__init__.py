@@ -4,24 +4,13 @@ inference. What does not work shows when it first speaks and not before: it impo
 
 from comfyui_voice import models, speak
 
+from . import pack_inputs
+
 
 class VibeVoiceSingleSpeakerNode:
     @classmethod
     def INPUT_TYPES(cls):  # noqa: N802 - ComfyUI calls it so
-        return {
-            "required": {
-                "text": ("STRING", {"multiline": True, "default": "Hello."}),
-                "model": (models(),),
-                "attention_type": (["auto", "eager", "sdpa", "flash_attention_2", "sage"], {"default": "auto"}),
-                "quantize_llm": (["full precision", "4bit", "8bit"],),
-                "free_memory_after_generate": ("BOOLEAN", {"default": True}),
-                "diffusion_steps": ("INT", {"default": 20, "min": 1, "max": 100}),
-                "seed": ("INT", {"default": 42, "min": 0, "max": 2**32 - 1}),
-                "cfg_scale": ("FLOAT", {"default": 1.3, "min": 0.5, "max": 3.5}),
-                "use_sampling": ("BOOLEAN", {"default": False}),
-            },
-            "optional": {"voice_to_clone": ("AUDIO",)},
-        }
+        return pack_inputs.enemyx(models())
 
     RETURN_TYPES = ("AUDIO",)
     FUNCTION = "generate_speech"
