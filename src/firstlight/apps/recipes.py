@@ -17,3 +17,14 @@ def recipe(name: str) -> App:
     if name not in RECIPES:
         raise ValueError(f"there is no recipe {name!r}; there are {', '.join(RECIPES)}")
     return RECIPES[name]
+
+
+def misfit(app: App | None, *, node: str, model: str, accept: str) -> tuple[str, str] | None:
+    """Of what is asked of the app of a recipe, or of one without, the setting that makes no sense for it, by its name, and why. Empty: not asked."""
+    if node and (app is None or app.node is None):
+        return "node", "it is for an app with nodes, such as --app comfyui"
+    if model and not node:
+        return "model", "it is what a node must offer, and no node is named"
+    if accept and app is not comfyui.APP:
+        return "accept", "it is for --app comfyui"
+    return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import shlex
 from typing import NoReturn
 
 from firstlight.settings import values
@@ -53,11 +53,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def judge(words: Sequence[str]) -> None:
-    """Raises ValueError where the words of `run --accept` behind the workflow's name are not these options."""
+def read(text: str) -> tuple[str, tuple[str, ...]]:
+    """The workflow's file and the options behind it, from what `--accept` was given.
+
+    Raises:
+        ValueError: no shell would understand it, no file is named, or there is no such option.
+    """
+    words = shlex.split(text)
+    if not words or words[0].startswith("-"):
+        raise ValueError("it begins with the name of a workflow's file")
     parser = _Parser(add_help=False, allow_abbrev=False)
     configure(parser)
-    parser.parse_args(words)
+    parser.parse_args(words[1:])
+    return words[0], tuple(words[1:])
 
 
 class _Parser(argparse.ArgumentParser):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -45,10 +44,12 @@ def choose(settings: Settings, command: Sequence[str]) -> Chosen:
             raise settings.wrong("app", f"{settings.app!r}: {error}") from None
         settings = settings.with_recipe(recipe.name, recipe.defaults)
     port = 0 if recipe is None else recipe.port_for(command, settings.port)
-    _judge_node(settings, recipe)
+    odd = recipes.misfit(recipe, node=settings.node, model=settings.model, accept=settings.accept)
+    if odd is not None:
+        raise settings.wrong(odd[0], f"{getattr(settings, odd[0])!r}: {odd[1]}")
     found = [] if recipe is None else [_runnable(check) for check in recipe.checks_for(command, port, settings.node, settings.model)]
     if settings.accept:
-        found.append(_acceptance(settings, recipe, port))
+        found.append(_acceptance(settings, port))
     for level, texts in ((Level.ALIVE, settings.alive), (Level.READY, settings.ready)):
         for number, text in enumerate(texts, 1):
             try:
@@ -71,32 +72,24 @@ def choose(settings: Settings, command: Sequence[str]) -> Chosen:
     )
 
 
-def _acceptance(settings: Settings, recipe: App | None, port: int) -> Check:
+def _acceptance(settings: Settings, port: int) -> Check:
     """The last readiness check: what `firstlight accept` says, once it has said yes.
 
     Raises:
-        UsageError, SettingsError: it is wanted of another app, or its words make no sense.
+        UsageError, SettingsError: its words make no sense.
     """
-    if recipe is None or recipe.name != "comfyui":
-        raise settings.wrong("accept", f"{settings.accept!r}: it is for --app comfyui")
-    try:
-        words = shlex.split(settings.accept)
-    except ValueError as error:
-        raise settings.wrong("accept", f"{settings.accept!r}: {error}") from None
-    if not words or words[0].startswith("-"):
-        raise settings.wrong("accept", f"{settings.accept!r}: it begins with the name of a workflow's file")
     from firstlight.settings import accepting  # it takes argparse, which a run has no other use for
 
     try:
-        accepting.judge(words[1:])
+        workflow, options = accepting.read(settings.accept)
     except ValueError as error:
-        raise settings.wrong("accept", f"{settings.accept!r}: {error}") from None
+        raise settings.wrong("accept", f"{masking.quoted(settings.accept)}: {masking.masked(str(error))}") from None
     ours = (f"--url=http://127.0.0.1:{port}", "--wait=1h", "--format=line", f"--control={CONTROL}")
     return Check(
         name="accept",
         level=Level.READY,
         kind=Kind.EXEC,
-        command=tuple(verb("accept", *ours, f"--workflow={words[0]}", *words[1:])),
+        command=tuple(verb("accept", *ours, f"--workflow={workflow}", *options)),
         tells=True,
         once=True,
         last=True,  # a prompt that loads a model for minutes would hold up every other one
@@ -111,14 +104,6 @@ def _acceptance(settings: Settings, recipe: App | None, port: int) -> Check:
 def with_control(check: Check, path: str) -> Check:
     """The check with the control socket at `path`; empty where there is none."""
     return replace(check, command=tuple(word.replace(CONTROL, path) for word in check.command)) if check.tells else check
-
-
-def _judge_node(settings: Settings, recipe: App | None) -> None:
-    """Raises UsageError or SettingsError where a node or a model is wanted of an app that has none."""
-    if settings.node and (recipe is None or recipe.node is None):
-        raise settings.wrong("node", f"{settings.node!r}: it is for an app with nodes, such as --app comfyui")
-    if settings.model and not settings.node:
-        raise settings.wrong("model", f"{settings.model!r}: it is what a node must offer, and no node is named")
 
 
 def _runnable(check: Check) -> Check:
