@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.server
 import importlib.util
 import json
 import marshal
@@ -11,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 import zipfile
@@ -337,20 +339,32 @@ def test_the_agent_serves_out_of_the_one_file_where_there_is_no_byte_code(tmp_pa
     assert json.loads(output.splitlines()[0])["step"] == "listening"
 
 
+class Refusing(http.server.BaseHTTPRequestHandler):
+    """A service that knows no key."""
+
+    def do_GET(self) -> None:
+        self.send_error(401)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 @pytest.mark.parametrize("tag", INTERPRETERS)
 def test_the_control_plane_works_out_of_the_one_file_on_every_interpreter_at_hand(onefile: Path, tag: str) -> None:
-    asked = {"RUNPOD_API_KEY": "a-key", "RUNPOD_API_URL": "http://127.0.0.1:1"}
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        asked = {"RUNPOD_API_KEY": "a-key", "RUNPOD_API_URL": f"http://127.0.0.1:{server.server_port}"}
+        said = subprocess.run(
+            [INTERPRETERS[tag], "-ISv", onefile, "pod", "stop", "no-pod"],
+            capture_output=True,
+            text=True,
+            env={**os.environ, **asked},
+            check=False,
+        )
+        server.shutdown()
 
-    said = subprocess.run(
-        [INTERPRETERS[tag], "-ISv", onefile, "pod", "stop", "no-pod"],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **asked},
-        check=False,
-    )
-
-    assert said.returncode == 74
-    assert "firstlight: cannot " in said.stderr
+    assert said.returncode == 77
+    assert "firstlight: cannot list pods: RunPod does not know this key" in said.stderr
     assert not re.search(r"^# code object from .*firstlight.pyz.*\.py$", said.stderr, re.MULTILINE), "something was compiled"
 
 
