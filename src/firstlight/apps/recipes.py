@@ -19,8 +19,12 @@ def recipe(name: str) -> App:
     return RECIPES[name]
 
 
-def misfit(app: App | None, *, node: str, model: str, accept: str) -> tuple[str, str] | None:
-    """Of what is asked of the app of a recipe, or of one without, the setting that makes no sense for it, by its name, and why. Empty: not asked."""
+def misfit(name: str, *, node: str, model: str, accept: str) -> tuple[str, str] | None:
+    """Of what is asked of the app of this recipe, the setting that makes no sense, by its name, and why. Empty: not asked, or no recipe."""
+    try:
+        app = recipe(name) if name else None
+    except ValueError as error:
+        return "app", str(error)
     if node and (app is None or app.node is None):
         return "node", "it is for an app with nodes, such as --app comfyui"
     if model and not node:

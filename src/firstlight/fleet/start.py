@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from firstlight import errors, settings
 from firstlight.apps import parse, recipes
-from firstlight.apps.app import App, Level
+from firstlight.apps.app import Level
 from firstlight.providers.runpod.shapes import Command
-from firstlight.settings import accepting, masking
+from firstlight.settings import masking
 
 # Where `firstlight install` puts the one file.
 PROGRAM = "/workspace/firstlight/firstlight.pyz"
@@ -137,31 +137,14 @@ def check(options: Mapping[str, tuple[str, ...]], env: Mapping[str, str]) -> Non
     try:
         # The file of settings that they may name is the pod's; it is not here.
         found = settings.load({**flags, "config": "none"}, variables)
-        recipe = _recipe(found)
-        odd = recipes.misfit(recipe, node=found.node, model=found.model, accept=found.accept)
+        odd = recipes.misfit(found.app, node=found.node, model=found.model, accept=found.accept)
         if odd is not None:
             raise found.wrong(odd[0], f"{masking.quoted(getattr(found, odd[0]))}: {odd[1]}")
-        if found.accept:
-            _judge_acceptance(found)
         for level, specs in ((Level.ALIVE, found.alive), (Level.READY, found.ready)):
             for number, spec in enumerate(specs, 1):
                 _spec(spec, level, number)
     except errors.Error as error:
         raise ValueError(str(error)) from None
-
-
-def _recipe(found: settings.Settings) -> App | None:
-    try:
-        return recipes.recipe(found.app) if found.app else None
-    except ValueError as error:
-        raise found.wrong("app", f"{masking.quoted(found.app)}: {error}") from None
-
-
-def _judge_acceptance(found: settings.Settings) -> None:
-    try:
-        accepting.read(found.accept)
-    except ValueError as error:
-        raise found.wrong("accept", f"{masking.quoted(found.accept)}: {masking.masked(str(error))}") from None
 
 
 def _spec(text: str, level: Level, number: int) -> None:

@@ -53,8 +53,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read(text: str) -> tuple[str, tuple[str, ...]]:
-    """The workflow's file and the options behind it, from what `--accept` was given.
+def judge(text: str) -> None:
+    """Look whether what `--accept` was given is a workflow's file with these options behind it.
 
     Raises:
         ValueError: no shell would understand it, no file is named, or there is no such option.
@@ -65,7 +65,6 @@ def read(text: str) -> tuple[str, tuple[str, ...]]:
     parser = _Parser(add_help=False, allow_abbrev=False)
     configure(parser)
     parser.parse_args(words[1:])
-    return words[0], tuple(words[1:])
 
 
 class _Parser(argparse.ArgumentParser):

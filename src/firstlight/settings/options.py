@@ -169,7 +169,7 @@ GROUPS = {
         Option(
             "accept",
             "",
-            values.TEXT,
+            values.ACCEPTANCE,
             "FILE",
             "a workflow of ComfyUI that must be made and judged well before the app is ready; options of `accept` may follow the name",
         ),

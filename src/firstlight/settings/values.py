@@ -222,6 +222,15 @@ def _is_name(host: str) -> bool:
     return host.isascii() and all(part.replace("-", "").isalnum() for part in parts)
 
 
+def _acceptance(text: str) -> str:
+    """The words of --accept; empty for none."""
+    if text:
+        from firstlight.settings import accepting  # it takes argparse, which a run has no other use for
+
+        accepting.judge(text)
+    return text
+
+
 def _check(text: str) -> str:
     kind, colon, rest = text.partition(":")
     if kind not in CHECKS:
@@ -246,6 +255,7 @@ DURATION_OR_OFF = Kind(_duration_or_off, numbers=True)
 SIZE = Kind(size, numbers=True)
 SWITCH = Kind(_switch, switch=True)
 TEXT = Kind(str)
+ACCEPTANCE = Kind(_acceptance)
 GPUS = Kind(_gpus, numbers=True)
 REMEDY = Kind(_remedy)
 RECIPE = Kind(_recipe)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -36,17 +37,13 @@ def choose(settings: Settings, command: Sequence[str]) -> Chosen:
     Raises:
         UsageError, SettingsError: there is no such recipe, or a check or a companion makes no sense; of the kind of where it was told.
     """
-    recipe = None
-    if settings.app:
-        try:
-            recipe = recipes.recipe(settings.app)
-        except ValueError as error:
-            raise settings.wrong("app", f"{settings.app!r}: {error}") from None
+    odd = recipes.misfit(settings.app, node=settings.node, model=settings.model, accept=settings.accept)
+    if odd is not None:
+        raise settings.wrong(odd[0], f"{masking.quoted(getattr(settings, odd[0]))}: {odd[1]}")
+    recipe = recipes.recipe(settings.app) if settings.app else None
+    if recipe is not None:
         settings = settings.with_recipe(recipe.name, recipe.defaults)
     port = 0 if recipe is None else recipe.port_for(command, settings.port)
-    odd = recipes.misfit(recipe, node=settings.node, model=settings.model, accept=settings.accept)
-    if odd is not None:
-        raise settings.wrong(odd[0], f"{getattr(settings, odd[0])!r}: {odd[1]}")
     found = [] if recipe is None else [_runnable(check) for check in recipe.checks_for(command, port, settings.node, settings.model)]
     if settings.accept:
         found.append(_acceptance(settings, port))
@@ -73,17 +70,8 @@ def choose(settings: Settings, command: Sequence[str]) -> Chosen:
 
 
 def _acceptance(settings: Settings, port: int) -> Check:
-    """The last readiness check: what `firstlight accept` says, once it has said yes.
-
-    Raises:
-        UsageError, SettingsError: its words make no sense.
-    """
-    from firstlight.settings import accepting  # it takes argparse, which a run has no other use for
-
-    try:
-        workflow, options = accepting.read(settings.accept)
-    except ValueError as error:
-        raise settings.wrong("accept", f"{masking.quoted(settings.accept)}: {masking.masked(str(error))}") from None
+    """The last readiness check: what `firstlight accept` says, once it has said yes."""
+    workflow, *options = shlex.split(settings.accept)
     ours = (f"--url=http://127.0.0.1:{port}", "--wait=1h", "--format=line", f"--control={CONTROL}")
     return Check(
         name="accept",
