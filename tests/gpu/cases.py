@@ -1,13 +1,20 @@
-"""Every case: how its fault is made real, and what must come out. Order means something only where a case runs alone."""
+"""Every case: how its fault is made real (makings.py), and what must come out. Order means something only where a case runs alone."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from box import Box
-from machine import CannotMake, Machine
+from makings import (
+    Making,
+    first_with_index_of_host,
+    healthy,
+    library_first,
+    library_off_path,
+    node,
+    two_gpus,
+    visible_devices,
+    without,
+)
 
 KIB = 1024
 ADDRESS_SPACE = 12_000_000 * KIB  # too little for CUDA's reservation; 16,000,000 KiB is enough
@@ -19,8 +26,6 @@ UNLIMITED = -1
 APP_OK = 0
 NO_GPU = 69
 OTHER_HOST = 75
-
-Making = Callable[[Machine], Box]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,65 +77,6 @@ class Case:
     def waits(self) -> bool:
         """Whether the boot waits, in vain or not: such a case is begun early, since it costs time and little else."""
         return self.late or self.name.endswith("-missing")
-
-
-def healthy(**changes: object) -> Making:
-    """A machine with every node, and `changes` to the box."""
-    return lambda machine: machine.box(**changes)
-
-
-def visible_devices(value: str) -> Making:
-    """CUDA_VISIBLE_DEVICES as given, with {uuid} filled in."""
-    return lambda machine: machine.box(environment={"CUDA_VISIBLE_DEVICES": value.format(uuid=machine.uuid, **_parts(machine))})
-
-
-def node(name: str, *, may_mknod: bool = False, user: int | None = None, **changes: object) -> Making:
-    """One node changed; "gpu" stands for the first GPU's node."""
-
-    def make(machine: Machine) -> Box:
-        target = machine.node(machine.gpu_node if name == "gpu" else name)
-        altered = dataclasses.replace(target, **changes)  # type: ignore[arg-type]
-        if name == "gpu" and "minor" in changes:
-            altered = dataclasses.replace(altered, minor=target.minor + altered.minor)
-        nodes = tuple(altered if one is target else one for one in machine.nodes)
-        return machine.box(nodes=nodes, may_mknod=may_mknod, user=user)
-
-    return make
-
-
-def without(name: str, *, may_mknod: bool = False) -> Making:
-    """One node missing for good; "gpu" stands for the first GPU's node."""
-
-    def make(machine: Machine) -> Box:
-        gone = machine.node(machine.gpu_node if name == "gpu" else name)
-        return machine.box(nodes=tuple(one for one in machine.nodes if one is not gone), may_mknod=may_mknod)
-
-    return make
-
-
-def library_first(folder: str) -> Making:
-    """A folder of the machine's making ("stub", "empty_library", "compat") first on LD_LIBRARY_PATH."""
-
-    def make(machine: Machine) -> Box:
-        first = getattr(machine, folder)()
-        rest = machine.library_path()
-        return machine.box(environment={"LD_LIBRARY_PATH": f"{first}:{rest}" if rest else first})
-
-    return make
-
-
-def library_off_path(machine: Machine) -> Box:
-    """Neither LD_LIBRARY_PATH nor the loader's cache leads to libcuda."""
-    return machine.box(loader_cache=machine.cache_without_libcuda(), environment={"LD_LIBRARY_PATH": machine.path_without_libcuda()})
-
-
-def _parts(machine: Machine) -> dict[str, str]:
-    """Pieces and falsifications of the GPU's UUID."""
-    if not machine.uuid.startswith("GPU-"):
-        raise CannotMake("nvidia-smi told no GPU UUID")
-    bare = machine.uuid[len("GPU-") :]
-    wrong = "GPU-" + "".join("0" if letter == "f" else "f" if letter.isalnum() else letter for letter in bare)
-    return {"bare": bare, "wrong": wrong, "prefix": machine.uuid[:12]}
 
 
 NODES = (("nvidiactl", "nvidiactl-missing"), ("gpu", "gpu-node-missing"), ("nvidia-uvm", "uvm-node-missing"))
@@ -339,26 +285,6 @@ def _neighbour_cases() -> tuple[Case, ...]:
     )
 
 
-def two_gpus(*, may_mknod: bool = False, environment: Mapping[str, str] | None = None, **second: object) -> Making:
-    """A machine that was given two GPUs, as RunPod says so, with changes to the second one's node."""
-    given = {"RUNPOD_GPU_COUNT": "2", **(environment or {})}
-    return lambda machine: machine.box(nodes=machine.two_gpus(**second), may_mknod=may_mknod, environment=given)
-
-
-def second_missing(*, may_mknod: bool = False) -> Making:
-    """A machine that was given two GPUs and has one of their nodes."""
-
-    def make(machine: Machine) -> Box:
-        return machine.box(nodes=machine.two_gpus()[:-1], may_mknod=may_mknod, environment={"RUNPOD_GPU_COUNT": "2"})
-
-    return make
-
-
-def first_with_index_of_host(machine: Machine) -> Box:
-    """The first of the host's two GPUs alone, and an index that counts the host's."""
-    return machine.box(nodes=machine.two_gpus()[:-1], environment={"CUDA_VISIBLE_DEVICES": "1"})
-
-
 def _two_gpus_cases() -> tuple[Case, ...]:
     missing, any_will_do = "gpu-node-missing", ("--gpus", "any")
     return (
@@ -385,45 +311,45 @@ def _two_gpus_cases() -> tuple[Case, ...]:
         Case(
             name="two-gpus-second-late-2s",
             story="the second GPU's node appears after 2 s",
-            partly=True,
             make=two_gpus(after=2.0),
             cause=missing,
+            partly=True,
             gpus=2,
         ),
         Case(
             name="two-gpus-second-missing",
             story="the second GPU's node never appears; two attempts are allowed",
-            partly=True,
-            make=second_missing(),
+            make=two_gpus(missing=True),
             options=("--attempts", "2", "--delay", "1s"),
             exits=(OTHER_HOST,),
             cause=missing,
+            partly=True,
             cuda=False,
         ),
         Case(
             name="two-gpus-any-second-missing",
             story="the second GPU's node never appears, and one GPU is enough (--gpus any)",
-            partly=True,
-            make=second_missing(),
+            make=two_gpus(missing=True),
             options=any_will_do,
             cause=missing,
+            partly=True,
         ),
         Case(
             name="two-gpus-second-missing-with-mknod",
             story="the second GPU's node never appears, and CAP_MKNOD is ours",
-            partly=True,
-            make=second_missing(may_mknod=True),
+            make=two_gpus(missing=True, may_mknod=True),
             cause=missing,
+            partly=True,
             remedy="create-device-nodes",
             gpus=2,
         ),
         Case(
             name="two-gpus-any-first-full",
             story="another process holds the first GPU's memory, and one GPU is enough (--gpus any)",
-            partly=True,
             make=two_gpus(),
             options=any_will_do,
             cause="gpu-memory-full",
+            partly=True,
             alone=True,
             memory_held=60.0,
         ),

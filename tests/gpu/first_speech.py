@@ -249,7 +249,7 @@ def speaking(steps: int) -> dict[str, Any]:
     inputs |= {"diffusion_steps": steps, "seed": 42, "cfg_scale": 1.3, "use_sampling": False}
     return {
         "2": {"class_type": "VibeVoiceSingleSpeakerNode", "inputs": inputs},
-        "3": {"class_type": "SaveAudio", "inputs": {"audio": ["2", 0], "filename_prefix": "killed"}},
+        "3": {"class_type": "SaveAudio", "inputs": {"audio": ["2", 0], "filename_prefix": "said"}},
     }
 
 

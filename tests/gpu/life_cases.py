@@ -35,6 +35,10 @@ import lives_page
 import machine as machines
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1] / "src"))
+
+from firstlight.system.loop import program  # noqa: E402 - the command under test may be the one file
+
 PERIOD = 4.0  # seconds between looks
 PATIENCE = 60.0  # seconds after which something is given up
 NVIDIA_MAJOR = 195
@@ -381,9 +385,6 @@ def in_a_process_of_its_own(name: str, command: list[str], limit: float = 4 * PA
 
 def look_command(paths: list[str]) -> list[str]:
     """The command line of one look, as the core starts it."""
-    sys.path.insert(0, str(HERE.parents[1] / "src"))
-    from firstlight.system.loop import program
-
     return program("watch_gpu", "-", *paths, confined=True)
 
 

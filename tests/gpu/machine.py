@@ -113,20 +113,23 @@ class Machine:
 
 def examine(scratch: str) -> Machine:
     """Look at this machine without starting CUDA on it."""
-    nodes: list[Node] = []
     gpus = sorted(glob.glob("/dev/nvidia[0-9]*"), key=lambda path: int(re.sub(r"\D", "", path)))
-    for path in ("/dev/nvidiactl", *gpus[:1], "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", *gpus[1:]):
+    nodes = _nodes("/dev/nvidiactl", *gpus[:1], "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools")
+    uuid, gpu, driver = ask_driver("uuid", "name", "driver_version") or ("", "none", "none")
+    return Machine(nodes=nodes, more_gpus=_nodes(*gpus[1:]), uuid=uuid, gpu=gpu, driver=driver, scratch=scratch)
+
+
+def _nodes(*paths: str) -> tuple[Node, ...]:
+    """Those that are there and are character devices."""
+    nodes = []
+    for path in paths:
         try:
             status = os.stat(path)
         except FileNotFoundError:
             continue
         if stat.S_ISCHR(status.st_mode):
             nodes.append(Node(name=os.path.basename(path), major=os.major(status.st_rdev), minor=os.minor(status.st_rdev)))
-    more = tuple(node for node in nodes if f"/dev/{node.name}" in gpus[1:])
-    uuid, gpu, driver = ask_driver("uuid", "name", "driver_version") or ("", "none", "none")
-    return Machine(
-        nodes=tuple(node for node in nodes if node not in more), more_gpus=more, uuid=uuid, gpu=gpu, driver=driver, scratch=scratch
-    )
+    return tuple(nodes)
 
 
 def describe(machine: Machine) -> dict[str, str]:
